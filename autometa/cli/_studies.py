@@ -1,0 +1,177 @@
+"""``autometa studies`` and ``autometa show``: what a storage holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from autometa.cli._printing import aligned, clean, log_to_stderr, one_line, tell, tell_json
+from autometa.cli._progress import nats
+from autometa.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+StorageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--storage", metavar="URL", help="Default: $AUTOMETA_STORAGE, else results/runs."
+    ),
+]
+WINNER = "autometa:winner"
+"""User attribute of a study whose winner is exported; written by ``autometa.tune``."""
+
+_SHOWN_TRIALS = 20
+_SHOWN_CHARACTERS = 60
+
+
+def studies(
+    storage: StorageOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the studies of a storage."""
+    from autometa.storages import list_studies, open_storage
+
+    log_to_stderr()
+    found = list_studies(open_storage(storage, create=False))
+    if as_json:
+        tell_json(
+            [
+                {
+                    "name": study.name,
+                    "is_autometa": study.is_autometa,
+                    "trials_done": study.trials_done,
+                    "trials": study.trials,
+                    "last_activity": study.last_activity and study.last_activity.isoformat(),
+                }
+                for study in found
+            ]
+        )
+        return
+    rows = [
+        [
+            study.name if study.is_autometa else f"{study.name} (not made by autometa)",
+            str(study.trials_done),
+            ", ".join(f"{count} {state.lower()}" for state, count in sorted(study.trials.items()))
+            or "-",
+            f"{study.last_activity:%Y-%m-%d %H:%M}" if study.last_activity else "-",
+        ]
+        for study in found
+    ]
+    lines = aligned(["study", "done", "trials", "last activity"], rows) if rows else ["no studies"]
+    tell("\n".join(lines))
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")],
+    storage: StorageOption = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print every column as CSV.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    top: Annotated[
+        int | None,
+        typer.Option("--top", metavar="N", min=1, help="Only the first N trials."),
+    ] = None,
+) -> None:
+    """Show the trials of a study, best first, its failures and its winner.
+
+    The value of a trial is what the search maximises: nats below logistic regression's log-loss.
+    """
+    if as_csv and as_json:
+        raise UserError("--csv and --json exclude each other; got both: choose one")
+    from autometa.search import leaderboard, load_spec, snapshot
+    from autometa.storages import load_study, open_storage
+
+    log_to_stderr()
+    study = load_study(open_storage(storage, create=False), name)
+    frame = leaderboard(study)
+    if as_csv:
+        tell(_head(frame, top).to_csv(index=False, lineterminator="\n").rstrip("\n"))
+        return
+    progress = snapshot(study, load_spec(study))
+    winner = study.user_attrs.get(WINNER)
+    if as_json:
+        tell_json(
+            {
+                "study": name,
+                "done": progress.done,
+                "budget": progress.budget,
+                "states": progress.states,
+                "failures": progress.reasons,
+                "winner": winner,
+                "trials": _head(frame, top).to_dict("records"),
+            }
+        )
+        return
+    shown = _head(frame, _SHOWN_TRIALS if top is None else top)
+    lines = [f"study {name}: {progress.done} of {progress.budget} trials done", ""]
+    lines += _trial_lines(shown) if len(frame) else ["no trials yet"]
+    if len(shown) < len(frame):
+        lines.append(f"... and {len(frame) - len(shown)} more; --top N, --csv and --json show them")
+    if progress.reasons:
+        rows = [[str(count), reason] for reason, count in progress.reasons.items()]
+        lines += ["", *aligned(["failed", "reason"], rows, left=2)]
+    lines += ["", _winner_line(winner)]
+    tell(clean("\n".join(lines)))
+
+
+def _head(frame: pd.DataFrame, top: int | None) -> pd.DataFrame:
+    return frame if top is None else frame.head(top)
+
+
+def _trial_lines(frame: pd.DataFrame) -> list[str]:
+    parameters = [column for column in frame.columns if column.startswith("params.")]
+    header = ["trial", "state", "value", "points", "95 % CI", "against", "step", "origin", "s"]
+    header += [column.removeprefix("params.") for column in parameters]
+    rows = [
+        [
+            str(row["trial"]),
+            row["state"].lower(),
+            _number(row["value"], "{:+.4f}"),
+            _number(_times_100(row["advantage"]), "{:+.1f}"),
+            _interval(row),
+            _text(row["best_baseline"]),
+            _number(row["rung"], "{:.0f}"),
+            _text(row["origin"]),
+            _number(row["seconds"], "{:.0f}"),
+            *(_value(row[column]) for column in parameters),
+        ]
+        for row in frame.to_dict("records")
+    ]
+    return aligned(header, rows, left=2)
+
+
+def _interval(row: dict[Any, Any]) -> str:
+    low, high = _times_100(row["low"]), _times_100(row["high"])
+    return "-" if _is_missing(low) else f"{low:+.1f} to {high:+.1f}"
+
+
+def _winner_line(winner: dict[str, Any] | None) -> str:
+    if winner is None:
+        return "no winner yet: `autometa tune` confirms and exports one at its end"
+    return (
+        f"winner: trial {winner['trial']}, confirmed with fresh seeds at "
+        f"{nats(float(winner['value']))} (a value that chose it, not its test score)"
+    )
+
+
+def _times_100(value: Any) -> Any:
+    return None if _is_missing(value) else 100 * float(value)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value != value
+
+
+def _number(value: Any, form: str) -> str:
+    return "-" if _is_missing(value) else form.format(float(value))
+
+
+def _value(value: Any) -> str:
+    if _is_missing(value):
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else _text(value)
+
+
+def _text(value: Any) -> str:
+    return "-" if _is_missing(value) else one_line(str(value))[:_SHOWN_CHARACTERS]

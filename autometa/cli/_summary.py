@@ -1,0 +1,51 @@
+"""The last words of ``tune``: what was found, what it is worth, and what can be done with it."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from autometa.cli._printing import clean
+from autometa.cli._sheet import setting_lines, verdict_lines
+
+if TYPE_CHECKING:
+    from autometa.tune import TuneResult
+
+_ROLE_NOTES = {
+    "test": "Scores of the exported weights on the test tables, which nothing else has read.",
+    "confirm": "There are no test tables. These are scores on the confirm tables, which chose the "
+    "winner; expect less on new tables.",
+    "validation": "There are neither test nor confirm tables. These are scores on fresh episodes "
+    "of the validation tables, which the search has seen; expect less on new tables.",
+}
+
+
+def summary_lines(result: TuneResult, *, learner: str, storage: str | None) -> list[str]:
+    """Returns the report on a finished study.
+
+    Args:
+        result: what ``tune`` returned.
+        learner: name of the learner in the score sheet.
+        storage: what ``--storage`` has to be for the next commands; None for the default.
+    """
+    sheet = result.sheet
+    lines = [f"Study {result.study}: trial {result.trial} won.", "", _ROLE_NOTES[result.role], ""]
+    for setting in dict.fromkeys(setting for setting, _ in sheet.cells()):
+        lines += [*setting_lines(sheet, setting, learner=learner), ""]
+    lines += [*verdict_lines(sheet, learner=learner), ""]
+    values = result.export.config.model_dump(mode="json")
+    name = values.pop("name")
+    settings = ", ".join(f"{key} {_shown(value)}" for key, value in values.items())
+    lines += [f"Meta-configuration: {name} with {settings}", f"Export: {result.folder}", "", "Next:"]
+    option = "" if storage is None else f" --storage {shlex.quote(storage)}"
+    lines += [
+        f"  autometa dashboard {result.study}{option}",
+        f"  autometa show {result.study}{option}",
+        f"  autometa predict --export {shlex.quote(str(result.folder))} --support labelled.csv "
+        "--target COLUMN --rows new.csv",
+    ]
+    return [clean(line) for line in lines]
+
+
+def _shown(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,74 @@
+"""``autometa tune``: creates a study or goes on with it, to the exported classifier."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autometa.cli._display import open_display
+from autometa.cli._printing import log_to_stderr, tell
+from autometa.cli._signals import StopSignals
+
+
+def tune(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="Study file (YAML).")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="A.B=VALUE", help="Replace a value of the study file."),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option("--trials", metavar="N", help="Trials of the study, in total.")
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option("--seconds", metavar="S", help="Seconds of the study, in total."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", help="Processes on this machine.")
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage",
+            metavar="URL",
+            help="Where the study is kept; before the study file's, which is before "
+            "$AUTOMETA_STORAGE.",
+        ),
+    ] = None,
+) -> None:
+    """Search, confirm, test once and export; the same command again goes on where it was.
+
+    Progress is shown on stderr, the result on stdout.
+    """
+    from autometa.config import default_storage, read_spec
+    from autometa.storages import absolute_url
+
+    given = list(overrides or ())
+    for key, value in (
+        ("search.trials", trials),
+        ("search.seconds", seconds),
+        ("search.workers", workers),
+        ("storage", storage),
+    ):
+        if value is not None:
+            # JSON is YAML too, and quotes whatever a URL may contain.
+            given.append(f"{key}={json.dumps(value, ensure_ascii=False)}")
+    with StopSignals() as signals:
+        study = read_spec(spec, given)
+        url = absolute_url(study.storage)
+
+        from autometa.cli._summary import summary_lines
+        from autometa.search import LEARNER_METHOD
+        from autometa.tune import tune as run
+
+        log_to_stderr()
+        with open_display(signals.event) as display:
+            result = run(study, stop=signals.event, on_event=display)
+    is_default = url == absolute_url(default_storage())
+    lines = summary_lines(
+        result, learner=LEARNER_METHOD, storage=None if is_default else study.storage
+    )
+    tell("\n".join(lines))

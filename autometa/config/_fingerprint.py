@@ -1,0 +1,41 @@
+"""What a trial's value depends on, so that a study is resumed only as what it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autometa.config._spec import METRIC, SCHEMA_VERSION, StudySpec
+
+
+def fingerprint(spec: StudySpec) -> dict[str, Any]:
+    """Returns everything in a study file that its trials depend on, in plain JSON values.
+
+    The space is a list, because samplers depend on its order. The sampler and the pruner are in
+    it, because they decide which trials there are. Name, storage, device, workers, the budget
+    (trials, seconds) and the confirmation may change from one run of a study to the next. What
+    the tables contain is not known here; the search adds their hashes.
+
+    Args:
+        spec: the study.
+    """
+    space = [
+        {
+            "parameter": spec.space.parameter_name(learner, field),
+            **dimension.model_dump(mode="json"),
+        }
+        for learner, dimensions in spec.space.branches.items()
+        for field, dimension in dimensions.items()
+    ]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "metric": METRIC,
+        "seed": spec.search.seed,
+        "sampler": spec.search.sampler,
+        "pruner": spec.search.pruner,
+        "learners": list(spec.space.branches),
+        "fixed": dict(spec.learner),
+        "space": space,
+        "episodes": spec.episodes.model_dump(mode="json"),
+        "training": spec.training.model_dump(mode="json", exclude={"device"}),
+        "tables": spec.tables.model_dump(mode="json"),
+    }

@@ -1,0 +1,117 @@
+"""New tasks from old tables: other columns become the label, so that few tables give many tasks.
+
+Two kinds of relabelling are drawn, both followed half of the time by a random subset of columns:
+
+- a column becomes the label (numeric columns are cut at random quantiles into 2 to 5 classes), and
+  every encoded column of the same source column is removed;
+- clusters of a random subset of columns become the label, and these columns are removed (STUNT,
+  Nam et al., ICLR 2023, arXiv 2303.00918, section 3.2).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from autometa.tables import ScaledTable, scale_rows
+from autometa.typing import FloatArray, IntArray
+
+_MAX_ROWS = 600
+_MIN_CLASS_ROWS = 24
+_MIN_COLUMNS = 2
+_COLUMN_LABEL_SHARE = 0.65
+_LLOYD_STEPS = 4
+
+
+def augmented_table(table: ScaledTable, *, rng: np.random.Generator) -> ScaledTable | None:
+    """Returns a relabelled copy of a table, or None where the draw gave no usable task.
+
+    Args:
+        table: the table to relabel; at most 600 of its rows are used.
+        rng: source of randomness.
+    """
+    rows = rng.permutation(len(table.y_R))[:_MAX_ROWS]
+    values_RF = np.asarray(table.values_RF[rows])
+    z_RF = np.asarray(table.x_RFH[rows, :, 0])
+    usable = np.flatnonzero(table.usable_F)
+    if len(usable) < 2 * _MIN_COLUMNS:
+        return None
+    if rng.random() < _COLUMN_LABEL_SHARE:
+        y_R, spent = _column_as_label(table, z_RF, usable, rng)
+    else:
+        y_R, spent = _clusters_as_label(z_RF, usable, rng)
+    removed = np.isin(table.source_column_F, table.source_column_F[spent])
+    kept = usable[~removed[usable]]
+    if rng.random() < 0.5:
+        share = rng.uniform(0.4, 1.0)
+        kept = np.sort(rng.permutation(kept)[: max(_MIN_COLUMNS, int(len(kept) * share))])
+    counts = np.bincount(y_R)
+    large = np.flatnonzero(counts >= _MIN_CLASS_ROWS)
+    if len(kept) < _MIN_COLUMNS or len(large) < 2:
+        return None
+    code = np.full(len(counts), -1)
+    code[large] = np.arange(len(large))
+    inside = np.flatnonzero(code[y_R] >= 0)
+    values_RF = values_RF[np.ix_(inside, kept)]
+    is_indicator_F = np.asarray(table.is_indicator_F)[kept]
+    scaled = scale_rows(values_RF, is_indicator_F, np.arange(len(inside)))
+    if scaled.usable_F.sum() < _MIN_COLUMNS:
+        return None
+    return dataclasses.replace(
+        table,
+        name=f"{table.name}~augmented",
+        x_RFH=scaled.x_RFH,
+        stats_FJ=scaled.stats_FJ,
+        usable_F=scaled.usable_F,
+        values_RF=values_RF,
+        y_R=code[y_R[inside]],
+        is_indicator_F=is_indicator_F,
+        source_column_F=np.asarray(table.source_column_F)[kept],
+    )
+
+
+def _column_as_label(
+    table: ScaledTable, z_RF: FloatArray, usable: IntArray, rng: np.random.Generator
+) -> tuple[IntArray, IntArray]:
+    column = int(rng.choice(usable))
+    z_R = z_RF[:, column]
+    if table.is_indicator_F[column]:
+        return (z_R > 0).astype(np.int64), np.array([column])
+    classes = int(rng.choice([2, 2, 3, 4, 5]))
+    shares = np.cumsum(rng.dirichlet(np.full(classes, 8.0)))[:-1]
+    # A little noise splits the ties of rounded columns.
+    noisy_R = z_R + 1e-3 * rng.normal(size=len(z_R))
+    return np.digitize(noisy_R, np.quantile(noisy_R, shares)), np.array([column])
+
+
+def _clusters_as_label(
+    z_RF: FloatArray, usable: IntArray, rng: np.random.Generator
+) -> tuple[IntArray, IntArray]:
+    count = int(rng.integers(1, max(2, len(usable) // 2)))
+    columns = rng.permutation(usable)[:count]
+    points = z_RF[:, columns] * rng.uniform(0.5, 1.5, size=count)
+    clusters = int(rng.choice([2, 3, 4, 5]))
+    centres = points[rng.permutation(len(points))[:clusters]]
+    for _ in range(_LLOYD_STEPS):
+        distance = (centres**2).sum(1) - 2 * points @ centres.T
+        assigned = distance.argmin(1)
+        centres = np.stack(
+            [
+                points[assigned == cluster].mean(0) if (assigned == cluster).any() else centre
+                for cluster, centre in enumerate(centres)
+            ]
+        )
+    return assigned.astype(np.int64), columns
+
+
+def augmented_pool(
+    tables: list[ScaledTable], *, per_table: int, seed: int
+) -> list[list[ScaledTable]]:
+    """Returns, for each table, up to ``per_table`` relabelled copies (a function of the seed)."""
+    pool: list[list[ScaledTable]] = []
+    for index, table in enumerate(tables):
+        rng = np.random.default_rng(np.random.SeedSequence([seed, 0xA06, index]))
+        drawn = (augmented_table(table, rng=rng) for _ in range(per_table))
+        pool.append([copy for copy in drawn if copy is not None])
+    return pool

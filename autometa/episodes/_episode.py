@@ -1,0 +1,125 @@
+"""Drawing of few-shot episodes: which rows of a table are support and which are query.
+
+An episode is an N-way classification task on one table. Evaluation episodes are fixed by a seed, so
+that every learner and every baseline is scored on the same rows.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from autometa.typing import IntArray
+
+MIN_QUERIES = 4
+"""Fewest query rows per class; a class with fewer rows left over is dropped from the episode."""
+
+_EVALUATION_PURPOSE = 0xE7A1
+
+
+@dataclass(frozen=True)
+class Episode:
+    """Row indices and labels of one task.
+
+    Attributes:
+        support_rows_S: labelled rows, int64, grouped by class.
+        support_labels_S: their classes 0..ways-1, int64.
+        query_rows_Q: rows to be predicted, int64; disjoint from the support rows.
+        query_labels_Q: their classes, int64.
+        ways: number of classes.
+    """
+
+    support_rows_S: IntArray
+    support_labels_S: IntArray
+    query_rows_Q: IntArray
+    query_labels_Q: IntArray
+    ways: int
+
+
+def rows_by_class(y_R: IntArray) -> list[IntArray]:
+    """Returns, for each class code in order, the rows that carry it."""
+    order = np.argsort(y_R, kind="stable")
+    return list(np.split(order, np.cumsum(np.bincount(y_R))[:-1]))
+
+
+def draw_episode(
+    class_rows: list[IntArray],
+    shots_W: IntArray,
+    *,
+    queries: int,
+    rng: np.random.Generator,
+) -> Episode:
+    """Draws the rows of one episode.
+
+    Args:
+        class_rows: rows of each class that may be drawn.
+        shots_W: support rows of each way; its length is the number of ways.
+        queries: query rows per class at most.
+        rng: source of randomness.
+
+    Returns:
+        An episode with ``shots_W[w]`` support rows of way ``w`` and min(queries, rows left) query
+        rows, at least ``MIN_QUERIES``.
+
+    Raises:
+        ValueError: fewer than ``len(shots_W)`` classes have enough rows.
+    """
+    ways = len(shots_W)
+    needed = int(shots_W.max()) + MIN_QUERIES
+    eligible = [rows for rows in class_rows if len(rows) >= needed]
+    if len(eligible) < ways:
+        raise ValueError(f"{ways} classes with {needed} rows are needed; got {len(eligible)}")
+    chosen = rng.permutation(len(eligible))[:ways]
+    support, query = [], []
+    for way, shot in zip(chosen, shots_W, strict=True):
+        rows = eligible[way]
+        drawn = rows[rng.permutation(len(rows))[: int(shot) + queries]]
+        support.append(drawn[:shot])
+        query.append(drawn[shot:])
+    return Episode(
+        support_rows_S=np.concatenate(support),
+        support_labels_S=np.repeat(np.arange(ways), shots_W),
+        query_rows_Q=np.concatenate(query),
+        query_labels_Q=np.repeat(np.arange(ways), [len(rows) for rows in query]),
+        ways=ways,
+    )
+
+
+def evaluation_episodes(
+    y_R: IntArray,
+    sha256: str,
+    *,
+    shot: int,
+    count: int,
+    ways: int,
+    queries: int,
+    seed: int,
+) -> list[Episode]:
+    """Returns the fixed evaluation episodes of one table at one shot.
+
+    They depend on nothing but the arguments: the table's contents (``sha256``), the shot and the
+    seed, so that they are equal in every process and every study of the same seed.
+
+    Args:
+        y_R: class codes of the table, int64.
+        sha256: hash of the table's contents, hexadecimal.
+        shot: support rows per class.
+        count: number of episodes.
+        ways: classes per episode at most; a table with fewer classes gives fewer ways.
+        queries: query rows per class at most; min(queries, rows - shot), at least
+            ``MIN_QUERIES``. Smaller classes are dropped.
+        seed: study seed.
+
+    Returns:
+        ``count`` episodes, or none where fewer than two classes have enough rows.
+    """
+    class_rows = [rows for rows in rows_by_class(y_R) if len(rows) >= shot + MIN_QUERIES]
+    episode_ways = min(ways, len(class_rows))
+    if episode_ways < 2:
+        return []
+    entropy = [seed, _EVALUATION_PURPOSE, zlib.crc32(sha256.encode()), shot]
+    rng = np.random.default_rng(np.random.SeedSequence(entropy))
+    shots_W = np.full(episode_ways, shot)
+    return [draw_episode(class_rows, shots_W, queries=queries, rng=rng) for _ in range(count)]

@@ -1,0 +1,103 @@
+"""What a learner or a baseline may see of an episode's rows in each of the three settings.
+
+The unsupervised scaling is fitted on the support rows alone (inductive), on support and query rows
+(transductive), or on the whole table without labels (unlabelled). Learners and baselines get the
+same rows scaled alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from autometa.episodes._episode import Episode
+from autometa.tables import ScaledTable, scale_rows
+from autometa.typing import BoolArray, FloatArray, IntArray, Setting
+
+
+@dataclass(frozen=True)
+class EpisodeInputs:
+    """The scaled rows of one episode: support first, then query.
+
+    Attributes:
+        x_RFH: cells, float32; constant columns hold 0.
+        stats_FJ: statistics of the columns on the rows that the scaling saw.
+        usable_F: False where a column is constant on those rows.
+        fit_rows: number of rows that the scaling saw.
+    """
+
+    x_RFH: FloatArray
+    stats_FJ: FloatArray
+    usable_F: BoolArray
+    fit_rows: int
+
+
+def scaled_inputs(
+    table: ScaledTable,
+    episode: Episode,
+    setting: Setting,
+    *,
+    columns: IntArray | None = None,
+) -> EpisodeInputs:
+    """Returns support and query rows of an episode, scaled as the setting allows.
+
+    Args:
+        table: the table that the episode's rows belong to.
+        episode: rows and labels.
+        setting: which rows the scaling sees.
+        columns: the encoded columns to use, in order; all where None.
+    """
+    rows = np.concatenate([episode.support_rows_S, episode.query_rows_Q])
+    if setting == "unlabelled":
+        picked = slice(None) if columns is None else columns
+        x_RFH = table.x_RFH[rows]
+        return EpisodeInputs(
+            x_RFH=x_RFH if columns is None else x_RFH[:, columns],
+            stats_FJ=table.stats_FJ[picked],
+            usable_F=table.usable_F[picked],
+            fit_rows=len(table.y_R),
+        )
+    values_RF = table.values_RF[rows]
+    is_indicator_F = table.is_indicator_F
+    if columns is not None:
+        values_RF, is_indicator_F = values_RF[:, columns], is_indicator_F[columns]
+    fit_rows = len(episode.support_rows_S) if setting == "inductive" else len(rows)
+    scaled = scale_rows(values_RF, is_indicator_F, np.arange(fit_rows))
+    return EpisodeInputs(scaled.x_RFH, scaled.stats_FJ, scaled.usable_F, fit_rows)
+
+
+def episode_inputs(
+    table: ScaledTable, episode: Episode, setting: Setting
+) -> tuple[FloatArray, FloatArray]:
+    """Returns the z-scores of support and query rows on the usable columns (SF and QF)."""
+    inputs = scaled_inputs(table, episode, setting)
+    x_RF = inputs.x_RFH[:, inputs.usable_F, 0]
+    support = len(episode.support_rows_S)
+    return x_RF[:support], x_RF[support:]
+
+
+def unlabelled_rows(
+    table: ScaledTable,
+    episode: Episode,
+    setting: Setting,
+    *,
+    limit: int,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Returns z-scores (UF) of the rows without labels that a semi-supervised baseline may use.
+
+    Nothing in the inductive setting; the query rows in the transductive one; in the unlabelled one
+    the query rows and further rows of the table, ``limit`` rows at most. Columns are those of
+    ``episode_inputs``.
+    """
+    _, x_QF = episode_inputs(table, episode, setting)
+    if setting == "inductive":
+        return x_QF[:0]
+    if setting == "transductive":
+        return x_QF
+    taken = np.concatenate([episode.support_rows_S, episode.query_rows_Q])
+    others = np.setdiff1d(np.arange(len(table.y_R)), taken, assume_unique=True)
+    further = rng.permutation(others)[: max(0, limit - len(x_QF))]
+    x_UF = table.x_RFH[further][:, table.usable_F, 0]
+    return np.concatenate([x_QF, x_UF])[:limit]

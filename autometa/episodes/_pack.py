@@ -1,0 +1,138 @@
+"""Packing of episodes into the dense tensors of an ``EpisodeBatch``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from autometa.episodes._batch import EpisodeBatch
+from autometa.episodes._episode import Episode
+from autometa.episodes._inputs import EpisodeInputs, scaled_inputs
+from autometa.tables import ScaledTable
+from autometa.typing import FloatArray, IntArray, Setting
+
+_AXES_ROWS = 1000
+"""Rows that the principal axes of a whole table are computed from."""
+
+
+def principal_axes(x_RF: FloatArray, components: int) -> FloatArray:
+    """Returns the leading principal axes of standardised rows, softly whitened (FC, float32).
+
+    Axis c is divided by sqrt(variance along it + 1): strong directions come out with a variance
+    near one, and directions weaker than a single column are not blown up.
+
+    Args:
+        x_RF: z-scores.
+        components: number of axes C; missing ones are zero.
+    """
+    x_RF = x_RF.astype(np.float64)
+    basis_FC = np.zeros((x_RF.shape[1], components), np.float32)
+    rows, columns = x_RF.shape
+    if columns <= rows:
+        variance, axes = np.linalg.eigh(x_RF.T @ x_RF / rows)
+        variance, axes = variance[::-1], axes[:, ::-1]
+    else:
+        _, singular, right = np.linalg.svd(x_RF, full_matrices=False)
+        variance, axes = singular**2 / rows, right.T
+    kept = min(components, axes.shape[1])
+    # The sign of an axis is arbitrary; fixing it keeps equal tables equal on every machine.
+    signs = np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])
+    basis_FC[:, :kept] = (axes * signs / np.sqrt(np.maximum(variance, 0) + 1))[:, :kept]
+    return basis_FC
+
+
+def pack(
+    episodes: Sequence[Episode],
+    tables: Sequence[ScaledTable],
+    settings: Sequence[Setting],
+    *,
+    columns: Sequence[IntArray] | None = None,
+    components: int | None = None,
+) -> EpisodeBatch:
+    """Packs T episodes, each of its own table and setting, into one batch.
+
+    Args:
+        episodes: T episodes.
+        tables: the table of each episode.
+        settings: the setting of each episode.
+        columns: the encoded columns of each episode to use, in order; all where None.
+        components: number of principal axes to add as ``basis_TFC``; none where None.
+    """
+    picks = columns if columns is not None else [None] * len(episodes)
+    inputs = [
+        scaled_inputs(table, episode, setting, columns=picked)
+        for episode, table, setting, picked in zip(episodes, tables, settings, picks, strict=True)
+    ]
+    axes_of: dict[int, FloatArray] = {}
+    bases = []
+    for table, setting, item, picked in zip(tables, settings, inputs, picks, strict=True):
+        if components is None:
+            continue
+        if setting != "unlabelled":
+            bases.append(principal_axes(item.x_RFH[: item.fit_rows, :, 0], components))
+            continue
+        # Not by sha256: relabelled copies of a table share it.
+        if picked is not None or id(table) not in axes_of:
+            step = max(1, len(table.y_R) // _AXES_ROWS)
+            x_RF = table.x_RFH[::step, :, 0] if picked is None else table.x_RFH[::step, picked, 0]
+            axes_of[id(table)] = principal_axes(x_RF, components)
+        bases.append(axes_of[id(table)])
+    return assemble(episodes, inputs, bases)
+
+
+def assemble(
+    episodes: Sequence[Episode], inputs: Sequence[EpisodeInputs], bases: Sequence[FloatArray] = ()
+) -> EpisodeBatch:
+    """Lays scaled rows of T episodes out as one padded batch.
+
+    Args:
+        episodes: labels and numbers of support and query rows (their row indices are not used).
+        inputs: the scaled rows of each episode, support first.
+        bases: principal axes of each episode (FC), or nothing.
+    """
+    tasks = len(episodes)
+    support = max(len(episode.support_rows_S) for episode in episodes)
+    query = max(len(episode.query_rows_Q) for episode in episodes)
+    width = max(item.x_RFH.shape[1] for item in inputs)
+    ways = max(episode.ways for episode in episodes)
+    channels, statistics = inputs[0].x_RFH.shape[2], inputs[0].stats_FJ.shape[1]
+
+    x_TRFH = np.zeros((tasks, support + query, width, channels), np.float32)
+    stats_TFJ = np.zeros((tasks, width, statistics), np.float32)
+    y_TS = np.full((tasks, support), -1, np.int64)
+    y_TQ = np.full((tasks, query), -1, np.int64)
+    column_mask_TF = np.zeros((tasks, width), bool)
+    shots_TW = np.zeros((tasks, ways), np.float32)
+    way_mask_TW = np.zeros((tasks, ways), bool)
+    basis_TFC = np.zeros((tasks, width, bases[0].shape[1]), np.float32) if bases else None
+    for task, (episode, item) in enumerate(zip(episodes, inputs, strict=True)):
+        n_support, n_query = len(episode.support_rows_S), len(episode.query_rows_Q)
+        n_columns = item.x_RFH.shape[1]
+        x_TRFH[task, :n_support, :n_columns] = item.x_RFH[:n_support]
+        x_TRFH[task, support : support + n_query, :n_columns] = item.x_RFH[n_support:]
+        stats_TFJ[task, :n_columns] = item.stats_FJ
+        y_TS[task, :n_support] = episode.support_labels_S
+        y_TQ[task, :n_query] = episode.query_labels_Q
+        column_mask_TF[task, :n_columns] = item.usable_F
+        way_mask_TW[task, : episode.ways] = True
+        shots_TW[task, : episode.ways] = np.bincount(
+            episode.support_labels_S, minlength=episode.ways
+        )
+        if basis_TFC is not None:
+            basis_TFC[task, :n_columns] = bases[task]
+    row_mask_TR = np.concatenate([y_TS, y_TQ], axis=1) >= 0
+    fit_rows_T = np.array([item.fit_rows for item in inputs], np.float32)
+    return EpisodeBatch(
+        x_TRFH=torch.from_numpy(x_TRFH),
+        stats_TFJ=torch.from_numpy(stats_TFJ),
+        y_TS=torch.from_numpy(y_TS),
+        y_TQ=torch.from_numpy(y_TQ),
+        column_mask_TF=torch.from_numpy(column_mask_TF),
+        row_mask_TR=torch.from_numpy(row_mask_TR),
+        way_mask_TW=torch.from_numpy(way_mask_TW),
+        shots_TW=torch.from_numpy(shots_TW),
+        fit_rows_T=torch.from_numpy(fit_rows_T),
+        basis_TFC=None if basis_TFC is None else torch.from_numpy(basis_TFC),
+    )

@@ -1,0 +1,151 @@
+"""The endless stream of meta-training batches, as a pure function of (seed, step).
+
+A worker that resumes at step t, or a second worker with the same seed, sees exactly the batches
+that an undisturbed run would have seen; no generator state is stored anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from autometa.episodes._augment import augmented_pool
+from autometa.episodes._batch import EpisodeBatch
+from autometa.episodes._episode import MIN_QUERIES, Episode, draw_episode, rows_by_class
+from autometa.episodes._pack import pack
+from autometa.errors import UserError
+from autometa.tables import ScaledTable
+from autometa.typing import SETTINGS, IntArray, Setting
+
+_SHOTS = (1, 3, 5, 10, 20)
+_WAYS = (2, 2, 3, 4, 5)
+_QUERIES = 10
+_MAX_COLUMNS = 40
+_GROUP = 4
+"""Batches drawn at once: their tasks are sorted by width, which more than halves the padding."""
+
+_SETTING_SHARES = (0.25, 0.25, 0.5)
+_UNEQUAL_SHARE = 0.5
+_COPIES_PER_TABLE = 4
+_DRAWS_PER_TASK = 50
+_PURPOSE = 0x7247
+
+
+class TrainingEpisodes:
+    """Draws meta-training batches from real, augmented and synthetic tables.
+
+    Each batch has one number of ways and one mean number of shots. In half of the batches the
+    classes of a task have unequal counts. All three settings occur. Columns come in random order,
+    40 at most, and tables are drawn uniformly, whatever their number of rows.
+
+    Args:
+        real: tables with true labels.
+        synthetic: tables of the random-table prior.
+        seed: study seed; everything drawn is a function of it and of the step.
+        meta_batch: tasks per batch.
+        ways: largest number of ways drawn (5 at most are drawn).
+        synthetic_share: share of the tasks that come from synthetic tables.
+        augmented_share: share of the other tasks whose labels are relabelled columns or clusters.
+        components: principal axes to add to the batches; none where None.
+
+    Raises:
+        UserError: no table is given at all.
+    """
+
+    def __init__(
+        self,
+        real: Sequence[ScaledTable],
+        synthetic: Sequence[ScaledTable],
+        *,
+        seed: int,
+        meta_batch: int,
+        ways: int,
+        synthetic_share: float,
+        augmented_share: float,
+        components: int | None,
+    ) -> None:
+        if not real and not synthetic:
+            raise UserError(
+                "tables.train must hold at least one table; got none: add a source, for example "
+                "{source: synthetic, count: 2000}"
+            )
+        self._seed = seed
+        self._meta_batch = meta_batch
+        self._ways = [way for way in _WAYS if way <= ways]
+        self._components = components
+        self._synthetic_share = 1.0 if not real else synthetic_share if synthetic else 0.0
+        self._augmented_share = augmented_share if real else 0.0
+        self._real = list(real)
+        self._synthetic = list(synthetic)
+        self._augmented = (
+            augmented_pool(self._real, per_table=_COPIES_PER_TABLE, seed=seed)
+            if self._augmented_share
+            else []
+        )
+        self._class_rows: dict[int, list[IntArray]] = {}
+        self._group: tuple[int, list[EpisodeBatch]] | None = None
+
+    def batch(self, step: int) -> EpisodeBatch:
+        """Returns the batch of one outer step, counted from 0."""
+        group, position = divmod(step, _GROUP)
+        if self._group is None or self._group[0] != group:
+            self._group = (group, self._draw_group(group))
+        return self._group[1][position]
+
+    def _draw_group(self, group: int) -> list[EpisodeBatch]:
+        rng = np.random.default_rng(np.random.SeedSequence([self._seed, _PURPOSE, group]))
+        shot = int(rng.choice(_SHOTS))
+        ways = int(rng.choice(self._ways))
+        unequal = rng.random() < _UNEQUAL_SHARE
+        drawn = [
+            self._draw_task(shot, ways, unequal, rng) for _ in range(self._meta_batch * _GROUP)
+        ]
+        drawn.sort(key=lambda task: len(task[2]))
+        batches = []
+        for start in rng.permutation(_GROUP) * self._meta_batch:
+            tasks = drawn[start : start + self._meta_batch]
+            tables, episodes, columns, settings = zip(*tasks, strict=True)
+            batches.append(
+                pack(episodes, tables, settings, columns=columns, components=self._components)
+            )
+        return batches
+
+    def _draw_task(
+        self, shot: int, ways: int, unequal: bool, rng: np.random.Generator
+    ) -> tuple[ScaledTable, Episode, IntArray, Setting]:
+        for _ in range(_DRAWS_PER_TASK):
+            table = self._draw_table(rng)
+            class_rows = self._rows_of(table)
+            # Unequal counts keep the mean: 1 .. 2 * shot - 1 rows per class.
+            shots_W = rng.integers(1, 2 * shot, size=ways) if unequal else np.full(ways, shot)
+            sizes = sorted((len(rows) for rows in class_rows), reverse=True)
+            fitting = min(ways, sum(size > MIN_QUERIES for size in sizes))
+            usable = np.flatnonzero(table.usable_F)
+            if fitting < 2 or not len(usable):
+                continue
+            affordable = sizes[fitting - 1] - MIN_QUERIES
+            shots_W = np.minimum(shots_W[:fitting], affordable)
+            episode = draw_episode(class_rows, shots_W, queries=_QUERIES, rng=rng)
+            columns = rng.permutation(usable)[:_MAX_COLUMNS]
+            setting = SETTINGS[int(rng.choice(len(SETTINGS), p=_SETTING_SHARES))]
+            return table, episode, columns, setting
+        raise UserError(
+            "tables.train must hold tables with two classes of at least "
+            f"{1 + MIN_QUERIES} rows; none was found in {_DRAWS_PER_TASK} draws: add tables"
+        )
+
+    def _draw_table(self, rng: np.random.Generator) -> ScaledTable:
+        if rng.random() < self._synthetic_share:
+            return self._synthetic[int(rng.integers(len(self._synthetic)))]
+        index = int(rng.integers(len(self._real)))
+        if rng.random() < self._augmented_share and self._augmented[index]:
+            copies = self._augmented[index]
+            return copies[int(rng.integers(len(copies)))]
+        return self._real[index]
+
+    def _rows_of(self, table: ScaledTable) -> list[IntArray]:
+        key = id(table)
+        if key not in self._class_rows:
+            self._class_rows[key] = rows_by_class(np.asarray(table.y_R))
+        return self._class_rows[key]

@@ -1,0 +1,33 @@
+"""Every error that autometa raises on purpose.
+
+    AutometaError
+    ├── UserError (ValueError)     a wrong study file, table, command or name; exit code 2
+    ├── RunError  (RuntimeError)   a storage, data set or worker failed while running; exit code 1
+    └── StoppedError               a signal asked to stop; exit code 130 (SIGINT) or 143 (SIGTERM)
+
+A message states the rule that was broken, the value that was given, and the remedy.
+"""
+
+from __future__ import annotations
+
+
+class AutometaError(Exception):
+    """Root of every error raised on purpose; ``exit_code`` is what the command line returns."""
+
+    exit_code = 1
+
+
+class UserError(AutometaError, ValueError):
+    """Something that the user gave cannot be accepted."""
+
+    exit_code = 2
+
+
+class RunError(AutometaError, RuntimeError):
+    """Something failed while running, although what the user gave was acceptable."""
+
+
+class StoppedError(AutometaError):
+    """A signal or the caller asked to stop; everything that is done is kept."""
+
+    exit_code = 130

@@ -1,0 +1,25 @@
+"""Evaluation: predictors and fixed episodes become a score sheet, and figures with intervals."""
+
+from autometa.evaluation._baseline_cache import score_baselines as score_baselines
+from autometa.evaluation._bootstrap import Advantage as Advantage
+from autometa.evaluation._evaluate import score_learner as score_learner
+from autometa.evaluation._metrics import METRICS as METRICS
+from autometa.evaluation._metrics import EpisodeScores as EpisodeScores
+from autometa.evaluation._metrics import calibration_error as calibration_error
+from autometa.evaluation._metrics import score_probabilities as score_probabilities
+from autometa.evaluation._score_sheet import ScoreSheet as ScoreSheet
+from autometa.evaluation._score_sheet import WinsLosses as WinsLosses
+from autometa.evaluation._tasks import EvaluationTask as EvaluationTask
+
+__all__ = [
+    "METRICS",
+    "Advantage",
+    "EpisodeScores",
+    "EvaluationTask",
+    "ScoreSheet",
+    "WinsLosses",
+    "calibration_error",
+    "score_baselines",
+    "score_learner",
+    "score_probabilities",
+]

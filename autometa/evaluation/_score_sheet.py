@@ -1,0 +1,374 @@
+"""Score sheets: the scores of methods on episodes, and every figure that is made of them.
+
+Figures are means of means, so that a family of many tables or a table of many episodes does not
+outweigh the others: mean over families of the mean over a family's tables of the mean over a
+table's episodes; over several cells (setting and shot), the mean of the cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from autometa.errors import UserError
+from autometa.evaluation._bootstrap import (
+    FEWEST_FAMILIES,
+    Advantage,
+    interval_over_episodes,
+    interval_over_families,
+    mean_of_cells,
+)
+from autometa.evaluation._means import by_family_and_cell, by_table, episodes_by_table
+from autometa.evaluation._metrics import LOWER_IS_BETTER, METRICS
+from autometa.evaluation._sheet_file import read_sheet_file, write_sheet_file
+from autometa.evaluation._summary import summary, to_markdown
+from autometa.learners._baselines import BASELINES, SEMI_SUPERVISED_BASELINES
+from autometa.typing import SETTINGS, Setting
+
+KEY = ("table", "family", "role", "setting", "shot", "seed", "episode", "method")
+"""Columns that name a row; no two rows agree in all of them."""
+
+COLUMNS = (*KEY, *METRICS, "diverged")
+_TYPES: dict[str, Any] = (
+    dict.fromkeys(KEY, str)
+    | dict.fromkeys(("shot", "seed", "episode"), np.int64)
+    | dict.fromkeys(METRICS, np.float64)
+    | {"diverged": np.bool_}
+)
+
+
+class WinsLosses(NamedTuple):
+    """On how many tables one method has the better mean, the worse mean, the same mean."""
+
+    wins: int
+    losses: int
+    ties: int
+
+
+class ScoreSheet:
+    """Scores in long form: one row per table, setting, shot, seed, episode and method.
+
+    A sheet is never changed; every method returns a new one or a figure. ``frame`` holds the
+    columns ``COLUMNS``: what a row is about (``seed`` is that of the episodes), the metrics of
+    ``EpisodeScores``, and whether the method diverged there, which then scores as chance.
+
+    Args:
+        frame: rows with at least these columns; others are dropped.
+
+    Raises:
+        UserError: a column is missing or of the wrong kind, a metric is not finite, or two rows
+            are about the same thing.
+    """
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        missing = [column for column in COLUMNS if column not in frame.columns]
+        if missing:
+            raise UserError(
+                f"A score sheet must have the columns {', '.join(COLUMNS)}; {', '.join(missing)} "
+                "missing: give a sheet that autometa wrote."
+            )
+        try:
+            self._frame = frame[list(COLUMNS)].astype(_TYPES).reset_index(drop=True)
+        except (TypeError, ValueError) as error:
+            raise UserError(
+                f"A score sheet must hold numbers where numbers belong; got {error}: "
+                "give a sheet that autometa wrote."
+            ) from error
+        if not np.isfinite(self._frame[list(METRICS)].to_numpy()).all():
+            raise UserError(
+                "A score must be finite, got NaN or infinity: score diverged episodes as chance."
+            )
+        repeated = self._frame.duplicated(list(KEY))
+        if repeated.any():
+            row = self._frame.loc[repeated, list(KEY)].iloc[0].to_dict()
+            raise UserError(
+                f"A score sheet must hold each score once; {row} is there twice: "
+                "give methods or seeds names of their own."
+            )
+
+    @classmethod
+    def _of(cls, checked: pd.DataFrame) -> ScoreSheet:
+        """Returns a sheet of rows that come from a sheet, without checking them again."""
+        sheet = cls.__new__(cls)
+        sheet._frame = checked.reset_index(drop=True)
+        return sheet
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A copy of the rows."""
+        return self._frame.copy()
+
+    def __len__(self) -> int:
+        return len(self._frame)
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> ScoreSheet:
+        """Returns a sheet of rows given as mappings from column to value; may be empty."""
+        return cls(pd.DataFrame(list(rows), columns=list(COLUMNS)))
+
+    @classmethod
+    def concat(cls, sheets: Sequence[ScoreSheet]) -> ScoreSheet:
+        """Returns one sheet with the rows of several, in order."""
+        frames = [sheet._frame for sheet in sheets if len(sheet)]
+        return cls(pd.concat(frames)) if frames else cls.from_rows([])
+
+    def append(self, other: ScoreSheet) -> ScoreSheet:
+        """Returns a sheet with the rows of both."""
+        return ScoreSheet.concat([self, other])
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Writes the sheet to a file: completely, or not at all."""
+        write_sheet_file(self._frame, Path(path))
+
+    @classmethod
+    def from_parquet(cls, path: str | Path) -> ScoreSheet:
+        """Reads a sheet.
+
+        Raises:
+            UserError: the file is missing, damaged, not a score sheet, or of a newer version.
+        """
+        return cls(read_sheet_file(Path(path)))
+
+    def select(
+        self,
+        *,
+        role: str | None = None,
+        setting: Setting | None = None,
+        shot: int | None = None,
+        methods: Collection[str] | None = None,
+        without_families: Collection[str] = (),
+    ) -> ScoreSheet:
+        """Returns the rows that agree with everything given; None agrees with all."""
+        rows = self._frame
+        kept = ~rows["family"].isin(list(without_families))
+        for column, wanted in (("role", role), ("setting", setting), ("shot", shot)):
+            if wanted is not None:
+                kept &= rows[column] == wanted
+        if methods is not None:
+            kept &= rows["method"].isin(list(methods))
+        return ScoreSheet._of(rows[kept])
+
+    def methods(self) -> list[str]:
+        """Returns the methods, in the order of their first row."""
+        return list(dict.fromkeys(self._frame["method"]))
+
+    def cells(self) -> list[tuple[Setting, int]]:
+        """Returns the (setting, shot) pairs that have a score, in order."""
+        pairs = set(zip(self._frame["setting"], self._frame["shot"], strict=True))
+        return [
+            (setting, int(shot))
+            for setting in SETTINGS
+            for shot in sorted(shot for name, shot in pairs if name == setting)
+        ]
+
+    def family_means(
+        self,
+        metric: str,
+        method: str,
+        *,
+        setting: Setting | None = None,
+        shot: int | None = None,
+    ) -> pd.Series[float]:
+        """Returns each family's mean over its tables of the mean over a table's episodes.
+
+        Over several cells, it is the mean of the family's cells.
+
+        Raises:
+            UserError: the metric is unknown, or the method has no score there.
+        """
+        rows = self._rows_of(metric, method, setting=setting, shot=shot)
+        return by_family_and_cell(rows, metric).mean(axis=1)
+
+    def mean(
+        self,
+        metric: str,
+        method: str,
+        *,
+        setting: Setting | None = None,
+        shot: int | None = None,
+    ) -> float:
+        """Returns the mean of a metric: over families within a cell, then over cells.
+
+        Raises:
+            UserError: the metric is unknown, or the method has no score there.
+        """
+        rows = self._rows_of(metric, method, setting=setting, shot=shot)
+        return mean_of_cells(by_family_and_cell(rows, metric).to_numpy())
+
+    def advantage(
+        self,
+        method: str,
+        over: str,
+        *,
+        metric: str = "accuracy",
+        setting: Setting | None = None,
+        shot: int | None = None,
+        seed: int | np.random.Generator = 0,
+    ) -> Advantage:
+        """Returns how much better one method is than another on the episodes that both have.
+
+        The 95 % interval comes from 2000 bootstrap resamples of the families; below 8 families,
+        of the paired episodes within each table, which says nothing about new tables, and
+        ``unit`` says so.
+
+        Args:
+            method: the method.
+            over: what it is compared with.
+            metric: the metric; for log-loss and Brier score the sign is turned, so that above 0
+                is better.
+            setting: one setting, or all.
+            shot: one shot, or all.
+            seed: seed or source of the resamples.
+
+        Raises:
+            UserError: the metric is unknown, or the methods have no episode in common.
+        """
+        rows = self._paired(method, over, metric, setting=setting, shot=shot)
+        differences_NC = by_family_and_cell(rows, "difference").to_numpy()
+        rng = np.random.default_rng(seed)
+        mean = mean_of_cells(differences_NC)
+        families = len(differences_NC)
+        if families >= FEWEST_FAMILIES:
+            low, high = interval_over_families(differences_NC, rng)
+            return Advantage(mean, low, high, "families", families)
+        groups, weights = episodes_by_table(rows, "difference")
+        low, high = interval_over_episodes(groups, weights, rng)
+        return Advantage(mean, low, high, "episodes", len(rows))
+
+    def value(
+        self,
+        method: str,
+        *,
+        over: str = "logistic_regression",
+        setting: Setting | None = None,
+        shot: int | None = None,
+        role: str | None = None,
+    ) -> float:
+        """Returns the score that a search maximises, in nats.
+
+        It is the mean, over families, shots and settings, of the baseline's query log-loss minus
+        the method's on the same episodes: above zero is better than the baseline.
+
+        Raises:
+            UserError: the two have no episode in common.
+        """
+        sheet = self if role is None else self.select(role=role)
+        rows = sheet._paired(method, over, "log_loss", setting=setting, shot=shot)
+        return mean_of_cells(by_family_and_cell(rows, "difference").to_numpy())
+
+    def wins_losses(
+        self,
+        method: str,
+        over: str,
+        *,
+        metric: str = "accuracy",
+        setting: Setting | None = None,
+        shot: int | None = None,
+    ) -> WinsLosses:
+        """Returns on how many tables (each setting and shot counts) a method wins, loses, ties.
+
+        Raises:
+            UserError: the metric is unknown, or the methods have no episode in common.
+        """
+        rows = self._paired(method, over, metric, setting=setting, shot=shot)
+        means = by_table(rows, "difference")
+        return WinsLosses(
+            wins=int((means > 1e-12).sum()),
+            losses=int((means < -1e-12).sum()),
+            ties=int((means.abs() <= 1e-12).sum()),
+        )
+
+    def best_baseline(
+        self,
+        *,
+        setting: Setting | None = None,
+        shot: int | None = None,
+        metric: str = "accuracy",
+        exclude: Collection[str] = (),
+    ) -> str:
+        """Returns the single baseline with the best mean there; never one per table.
+
+        Only baselines that have a score in every cell asked for take part. The first in the order
+        of reports wins a tie.
+
+        Raises:
+            UserError: the metric is unknown, or no baseline has a score there.
+        """
+        _require_metric(metric)
+        sheet = self.select(setting=setting, shot=shot)
+        cells = sheet.cells()
+        present = set(sheet.methods()) - set(exclude)
+        candidates = [
+            name
+            for name in BASELINES + SEMI_SUPERVISED_BASELINES
+            if name in present and sheet.select(methods=[name]).cells() == cells
+        ]
+        if not candidates:
+            raise UserError(
+                "A baseline must be scored before it can be the best; "
+                f"got {_listed(sheet.methods())}: add the baselines' sheet."
+            )
+        sign = -1 if metric in LOWER_IS_BETTER else 1
+        return max(candidates, key=lambda name: sign * sheet.mean(metric, name))
+
+    def summary(
+        self, *, metric: str = "accuracy", reference: str = "logistic_regression", seed: int = 0
+    ) -> pd.DataFrame:
+        """Returns one row per setting, shot and method; see ``_summary.summary``."""
+        return summary(self, metric=metric, reference=reference, seed=seed)
+
+    def to_markdown(
+        self, *, metric: str = "accuracy", reference: str = "logistic_regression", seed: int = 0
+    ) -> str:
+        """Returns tables for people, methods by shots; see ``_summary.to_markdown``."""
+        return to_markdown(self, metric=metric, reference=reference, seed=seed)
+
+    def _rows_of(
+        self, metric: str, method: str, *, setting: Setting | None, shot: int | None
+    ) -> pd.DataFrame:
+        _require_metric(metric)
+        rows = self.select(setting=setting, shot=shot, methods=[method])._frame
+        if rows.empty:
+            raise UserError(
+                f"A method must have a score where its mean is asked for; got {method!r} at "
+                f"setting={setting}, shot={shot}: choose among {_listed(self.methods())}."
+            )
+        return rows
+
+    def _paired(
+        self,
+        method: str,
+        over: str,
+        metric: str,
+        *,
+        setting: Setting | None,
+        shot: int | None,
+    ) -> pd.DataFrame:
+        """Returns one row per episode that both methods have, with their difference."""
+        keys = [column for column in KEY if column != "method"]
+        first = self._rows_of(metric, method, setting=setting, shot=shot)
+        second = self._rows_of(metric, over, setting=setting, shot=shot)
+        rows = first.merge(second, on=keys, suffixes=("", "_over"))
+        if rows.empty:
+            raise UserError(
+                f"Methods must be compared on the same episodes; {method!r} and {over!r} have "
+                "none in common: score both on the same tasks."
+            )
+        sign = -1 if metric in LOWER_IS_BETTER else 1
+        rows["difference"] = sign * (rows[metric] - rows[f"{metric}_over"])
+        return rows
+
+
+def _require_metric(metric: str) -> None:
+    if metric not in METRICS:
+        raise UserError(
+            f"A metric must be one of {', '.join(METRICS)}; got {metric!r}: choose from these."
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if names else "nothing"

@@ -1,0 +1,32 @@
+"""Configuration, weights and scores become a folder, and the folder a scikit-learn classifier.
+
+Needs neither Optuna nor OpenML.
+"""
+
+from autometa.export._card import write_card as write_card
+from autometa.export._classifier import FewShotClassifier as FewShotClassifier
+from autometa.export._classifier import load as load
+from autometa.export._evaluate import evaluate_export as evaluate_export
+from autometa.export._meta_config import SCHEMA_VERSION as SCHEMA_VERSION
+from autometa.export._meta_config import FamilySeen as FamilySeen
+from autometa.export._meta_config import Provenance as Provenance
+from autometa.export._predict_csv import predict_csv as predict_csv
+from autometa.export._read import PRETRAINED as PRETRAINED
+from autometa.export._read import Export as Export
+from autometa.export._read import read_export as read_export
+from autometa.export._write import write_export as write_export
+
+__all__ = [
+    "PRETRAINED",
+    "SCHEMA_VERSION",
+    "Export",
+    "FamilySeen",
+    "FewShotClassifier",
+    "Provenance",
+    "evaluate_export",
+    "load",
+    "predict_csv",
+    "read_export",
+    "write_card",
+    "write_export",
+]

@@ -1,0 +1,247 @@
+"""A meta-trained learner as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from autometa.episodes import Episode, EpisodeBatch, EpisodeInputs, assemble, principal_axes
+from autometa.errors import RunError, UserError
+from autometa.export._frames import Columns, balanced_rows, classes_and_codes
+from autometa.export._read import read_export
+from autometa.learners import Adapted
+from autometa.tables import FrameEncoder, Scaling
+from autometa.typing import FloatArray, IntArray
+
+MAX_SUPPORT_ROWS = 1000
+"""Labelled rows that a learner adapts to; of more, a class-balanced sample is taken."""
+
+MAX_FURTHER_ROWS = 5000
+"""Rows besides the support rows that the encoding is fitted on."""
+
+_AXES_ROWS = 1000
+_MAX_CHUNK_ROWS = 2048
+_MAX_CHUNK_CELLS = 1_000_000
+
+
+class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Classifies rows of a table from a handful of labelled ones.
+
+    A meta-trained learner adapts to the labelled rows in milliseconds; nothing is tuned. Numbers,
+    texts, categories, booleans, dates and missing cells may be given as they are. Classes may
+    have any number of rows, one included, and there may be more classes than in meta-training.
+
+    The same export and rows give the same probabilities to 1e-5 on any machine: adaptation runs
+    in float64 on one thread and has no random part.
+
+    Args:
+        export: folder of an export; the pretrained one of the package where None.
+
+    Attributes:
+        classes_: the classes, sorted.
+        n_features_in_: number of columns of ``X``.
+        feature_names_in_: their names, where ``X`` was a frame with text names.
+
+    >>> from sklearn.base import clone
+    >>> clone(FewShotClassifier(export="results/runs/quickstart/export")).get_params()
+    {'export': 'results/runs/quickstart/export'}
+    """
+
+    def __init__(self, export: str | Path | None = None) -> None:
+        self.export = export
+
+    def fit(self, X: Any, y: Any, X_unlabelled: Any = None) -> Self:
+        """Adapts to labelled rows.
+
+        Args:
+            X: labelled rows: a frame (mixed columns, missing cells) or an array or nested list.
+                Of more than 1,000 rows a class-balanced sample is adapted to, with a warning.
+            y: the class of each row: texts, whole numbers, booleans or a categorical.
+            X_unlabelled: further rows of the same table, which make the encoding of the columns
+                better; 5,000 of them are looked at.
+
+        Raises:
+            UserError: the export cannot be used, a label is missing, there is one class only, or
+                no column tells rows apart.
+            RunError: adaptation gave numbers that are not finite.
+        """
+        learner = read_export(self.export).learner()
+        columns, frame = Columns.of(X)
+        classes, codes = classes_and_codes(y, len(frame))
+        rng = np.random.default_rng(0)
+        support = np.arange(len(frame))
+        if len(frame) > MAX_SUPPORT_ROWS:
+            support = balanced_rows(codes, MAX_SUPPORT_ROWS, rng=rng)
+            warnings.warn(
+                f"FewShotClassifier adapts to {MAX_SUPPORT_ROWS} rows at most; got {len(frame)}, "
+                f"of which a class-balanced sample of {len(support)} is used: for tables of this "
+                "size consider a gradient-boosted forest",
+                UserWarning,
+                stacklevel=2,
+            )
+        known = frame.iloc[support]
+        seen = _with_further_rows(
+            known, self._further_rows(frame, support, columns, X_unlabelled), rng
+        )
+        encoder = FrameEncoder.fit(seen)
+        values_RF = encoder.transform(seen)
+        scaling = Scaling.fit(values_RF, encoder.is_indicator_F)
+        if not scaling.usable_F.any():
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in encoder.dropped.items())
+            raise UserError(
+                "X must have a column that tells rows apart; got none "
+                f"({reasons or 'every column is constant'}): add a column or further rows"
+            )
+        with _one_thread(), torch.no_grad():
+            batch = _support_batch(
+                scaling.transform(values_RF), codes[support], scaling, learner.components
+            )
+            adapted = learner.adapt(batch)
+        _require_finite(adapted)
+
+        self._columns, self._encoder, self._scaling = columns, encoder, scaling
+        self._learner, self._adapted = learner, adapted
+        self.classes_ = classes
+        self.n_features_in_ = len(columns.names)
+        vars(self).pop("feature_names_in_", None)
+        if columns.is_named and all(isinstance(name, str) for name in X.columns):
+            self.feature_names_in_ = np.array(columns.names, dtype=object)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray[Any, Any]:
+        """Returns the most probable class of each row.
+
+        Raises:
+            UserError: a column is missing.
+        """
+        best_Q = self._probabilities(X).argmax(1)
+        return np.asarray(self.classes_[best_Q])
+
+    def predict_proba(self, X: Any) -> FloatArray:
+        """Returns the probability of each class (rows x classes, in the order of ``classes_``).
+
+        Rows are predicted independently of one another, in chunks of bounded memory; nothing is
+        fitted again.
+
+        Raises:
+            UserError: a column is missing.
+        """
+        return self._probabilities(X)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+    def _further_rows(
+        self, frame: pd.DataFrame, support: IntArray, columns: Columns, X_unlabelled: Any
+    ) -> list[pd.DataFrame]:
+        further = [frame.drop(index=support)]
+        if X_unlabelled is not None:
+            further.append(columns.matched(X_unlabelled, estimator=type(self).__name__))
+        return [rows for rows in further if len(rows)]
+
+    def _probabilities(self, X: Any) -> FloatArray:
+        check_is_fitted(self)
+        frame = self._columns.matched(X, estimator=type(self).__name__)
+        step = chunk_rows(len(self._scaling.usable_F))
+        probability_QW = np.empty((len(frame), len(self.classes_)))
+        with _one_thread(), torch.no_grad():
+            for start in range(0, len(frame), step):
+                values_QF = self._encoder.transform(frame.iloc[start : start + step])
+                x_TQFH = torch.from_numpy(self._scaling.transform(values_QF)[None]).double()
+                logits_TQW = self._learner.predict(self._adapted, x_TQFH)
+                probability_QW[start : start + step] = logits_TQW[0].softmax(-1).numpy()
+        return probability_QW
+
+
+def load(path: str | Path | None = None) -> FewShotClassifier:
+    """Returns a classifier of an export, which is read and checked at once.
+
+    Args:
+        path: the export's folder; the pretrained one of the package where None.
+
+    Raises:
+        UserError: the export cannot be used.
+    """
+    read_export(path)
+    return FewShotClassifier(export=path)
+
+
+def chunk_rows(columns: int) -> int:
+    """Returns how many rows of so many encoded columns are predicted at once."""
+    return max(1, min(_MAX_CHUNK_ROWS, _MAX_CHUNK_CELLS // max(1, columns)))
+
+
+def _with_further_rows(
+    support: pd.DataFrame, further: list[pd.DataFrame], rng: np.random.Generator
+) -> pd.DataFrame:
+    """Returns the support rows followed by a sample of further rows."""
+    sizes = [len(rows) for rows in further]
+    room = MAX_FURTHER_ROWS
+    parts = [support]
+    # Rows are picked before they are joined, so that millions of them are never copied.
+    picked = np.sort(rng.permutation(sum(sizes))[:room])
+    for rows, end, size in zip(further, np.cumsum(sizes), sizes, strict=True):
+        inside = picked[(picked >= end - size) & (picked < end)] - (end - size)
+        if len(inside):
+            parts.append(rows.iloc[inside])
+    if len(parts) == 1:
+        return support.reset_index(drop=True)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _support_batch(
+    x_RFH: FloatArray, codes_S: IntArray, scaling: Scaling, components: int | None
+) -> EpisodeBatch:
+    support = len(codes_S)
+    nothing = np.empty(0, np.int64)
+    episode = Episode(
+        support_rows_S=np.arange(support),
+        support_labels_S=codes_S,
+        query_rows_Q=nothing,
+        query_labels_Q=nothing,
+        ways=int(codes_S.max()) + 1,
+    )
+    inputs = EpisodeInputs(
+        x_RFH=x_RFH[:support],
+        stats_FJ=scaling.stats_FJ,
+        usable_F=scaling.usable_F,
+        fit_rows=len(x_RFH),
+    )
+    bases = []
+    if components is not None:
+        step = max(1, len(x_RFH) // _AXES_ROWS)
+        bases = [principal_axes(x_RFH[::step, :, 0], components)]
+    return assemble([episode], [inputs], bases).to("cpu", torch.float64)
+
+
+def _require_finite(adapted: Adapted) -> None:
+    for value in adapted.values():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise RunError(
+                "adaptation must give finite numbers; on these rows it diverged: use another "
+                "export, one with a smaller inner_lr"
+            )
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums in one order, so that results do not depend on the number of cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

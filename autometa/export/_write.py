@@ -1,0 +1,179 @@
+"""Writing an export: all of its files or none, and never half over an older export."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import save
+
+from autometa.errors import RunError, UserError
+from autometa.export._meta_config import (
+    CARD,
+    EXPORT_FILES,
+    META_CONFIG,
+    SCHEMA_VERSION,
+    SCORES,
+    SPEC_SECTIONS,
+    WEIGHTS,
+    Provenance,
+    dump,
+    plain,
+)
+from autometa.learners import AbstractLearner, learner_weights
+
+if TYPE_CHECKING:
+    from autometa.evaluation import ScoreSheet
+
+
+def weights_bytes(learner: AbstractLearner) -> bytes:
+    """Returns a learner's weights as a safetensors file; equal weights give equal bytes.
+
+    Raises:
+        RunError: a weight is not finite.
+    """
+    weights = learner_weights(learner)
+    for name in sorted(weights):
+        if not bool(torch.isfinite(weights[name]).all()):
+            raise RunError(
+                f"exported weights must be finite; {name!r} is not: export another trial"
+            )
+    return save({name: weights[name].contiguous() for name in sorted(weights)})
+
+
+def weights_sha256(learner: AbstractLearner) -> str:
+    """Returns the hash that the weights of an export of this learner have."""
+    return hashlib.sha256(weights_bytes(learner)).hexdigest()
+
+
+def write_export(
+    path: str | Path,
+    *,
+    learner: AbstractLearner,
+    spec: Mapping[str, Any],
+    sheet: ScoreSheet,
+    card: str,
+    provenance: Provenance | Mapping[str, Any],
+) -> Path:
+    """Writes an export folder and returns its absolute path.
+
+    The files are written to a folder next to the target, synchronised with the disk and put in
+    place by renaming. An older export at the target is replaced only then; whatever fails before,
+    a full disk included, leaves it as it was.
+
+    Args:
+        path: the folder to write; parents are created.
+        learner: the learner with exactly the weights that were scored.
+        spec: the sections ``episodes``, ``training`` and ``tables`` (names by role) under the
+            names of the study file, and optionally ``learner``, which must agree with
+            ``learner.config``; it is always written in full from there.
+        sheet: the scores of these weights and of the baselines.
+        card: the model card, Markdown (see ``write_card``).
+        provenance: where the export comes from.
+
+    Raises:
+        UserError: the target exists and is something other than an export.
+        RunError: the weights are not finite, or the disk is full or not writable.
+    """
+    target = Path(path).resolve()
+    _require_replaceable(target)
+    learner_values = learner.config.model_dump(mode="json")
+    _require_agreement(learner_values, spec.get("learner", {}))
+    weights = weights_bytes(learner)
+    token = secrets.token_hex(4)
+    fresh = target.parent / f".{target.name}.writing-{token}"
+    try:
+        fresh.mkdir(parents=True)
+        try:
+            _write_file(fresh / WEIGHTS, weights)
+            sheet.to_parquet(fresh / SCORES)
+            _write_file(fresh / CARD, card.encode())
+            sections = {name: spec.get(name, {}) for name in SPEC_SECTIONS}
+            document = {
+                "schema_version": SCHEMA_VERSION,
+                **sections,
+                "learner": {"name": learner.config.name, **learner_values},
+                "provenance": dict(provenance),
+                "files": {name: _sha256(fresh / name) for name in (WEIGHTS, SCORES)},
+            }
+            _write_file(fresh / META_CONFIG, dump(document))
+            _sync(fresh / SCORES)
+            _sync(fresh)
+            _swap(fresh, target, aside=target.parent / f".{target.name}.replaced-{token}")
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+        _sync(target.parent)
+    except OSError as error:
+        raise RunError(
+            f"an export must be written completely; {target} could not be "
+            f"({error.strerror or error}) and what was there is unchanged: free space or choose "
+            "another folder"
+        ) from error
+    return target
+
+
+def _require_replaceable(target: Path) -> None:
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise UserError(f"an export is a folder; {target} is an existing file: choose another path")
+    names = {entry.name for entry in target.iterdir()}
+    if names and (META_CONFIG not in names or names - EXPORT_FILES):
+        foreign = sorted(names - EXPORT_FILES)
+        raise UserError(
+            "only an earlier export may be replaced; "
+            f"{target} holds other files ({', '.join(foreign[:3]) or 'no ' + META_CONFIG}): choose "
+            "another folder or empty this one"
+        )
+
+
+def _require_agreement(actual: Mapping[str, Any], stated: Mapping[str, Any]) -> None:
+    for name, value in plain(stated).items():
+        if name not in actual or actual[name] != value:
+            raise UserError(
+                f"learner.{name} of the exported configuration must be that of the learner, "
+                f"{actual.get(name)!r}; got {value!r}: export the learner that was trained"
+            )
+
+
+def _swap(fresh: Path, target: Path, *, aside: Path) -> None:
+    """Puts a complete folder in place of an older one, or leaves the older one there."""
+    if not target.exists():
+        fresh.rename(target)
+        return
+    target.rename(aside)
+    try:
+        fresh.rename(target)
+    except BaseException:
+        aside.rename(target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(path: Path) -> None:
+    # Folders cannot be opened on Windows; there the rename itself is durable enough.
+    with contextlib.suppress(PermissionError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,68 @@
+"""The contract of a learner.
+
+A learner holds meta-trained weights. Given a batch of tasks it adapts to the support rows (the
+inner loop) and then predicts any query rows. The outer loop calls ``forward`` on training batches
+and differentiates through it; evaluation calls ``forward`` without gradients; an exported
+classifier calls ``adapt`` once and ``predict`` as often as rows arrive.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from autometa.config import LearnerConfig
+from autometa.episodes import EpisodeBatch
+
+Adapted: TypeAlias = dict[str, Tensor]
+"""What adaptation leaves behind: tensors with a leading task axis, enough to predict with."""
+
+_ABSENT = -1e9
+"""Logit of a way that a task does not have; finite, so that gradients stay finite."""
+
+
+class AbstractLearner(nn.Module, ABC):
+    """Base of all meta-learners.
+
+    Attributes:
+        config: the meta-parameters that the learner was built with.
+        components: principal axes that its batches must carry; None where it needs none.
+    """
+
+    config: LearnerConfig
+    components: int | None = None
+
+    @abstractmethod
+    def adapt(self, batch: EpisodeBatch) -> Adapted:
+        """Runs the inner loop on the support rows of a batch; never reads query rows or labels.
+
+        Where gradients are enabled the result is differentiable with respect to the weights.
+        """
+
+    @abstractmethod
+    def predict(self, adapted: Adapted, x_TQFH: Tensor) -> Tensor:
+        """Returns the logits (TQW) of query rows under an adapted state."""
+
+    def forward(self, batch: EpisodeBatch) -> Tensor:
+        """Returns the logits (TQW) of the batch's query rows after adaptation."""
+        return self.predict(self.adapt(batch), batch.x_query_TQFH)
+
+
+def one_hot(y_TS: Tensor, ways: int) -> Tensor:
+    """Returns one-hot labels (TSW, float32); rows of padding (label -1) are all zero."""
+    return (y_TS[..., None] == torch.arange(ways, device=y_TS.device)).float()
+
+
+def without_absent_ways(logits_TQW: Tensor, way_mask_TW: Tensor) -> Tensor:
+    """Returns logits in which the ways that a task does not have cannot win."""
+    return logits_TQW.masked_fill(~way_mask_TW[:, None], _ABSENT)
+
+
+def cross_entropy(logits_TQW: Tensor, y_TQ: Tensor) -> Tensor:
+    """Returns each task's mean cross-entropy in nats (T) over the rows that exist."""
+    loss_TQ = F.cross_entropy(logits_TQW.transpose(1, 2), y_TQ, ignore_index=-1, reduction="none")
+    return loss_TQ.sum(1) / (y_TQ >= 0).sum(1).clamp_min(1)

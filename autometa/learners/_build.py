@@ -1,0 +1,51 @@
+"""From a configuration to a learner, and from weights to named tensors and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from autometa.config import ColumnKernelConfig, LearnerConfig
+from autometa.errors import UserError
+from autometa.learners._base import AbstractLearner
+from autometa.learners._column_kernel import ColumnKernel
+from autometa.learners._maml import Maml
+
+
+def build_learner(config: LearnerConfig, *, seed: int) -> AbstractLearner:
+    """Returns a learner with fresh weights, a function of configuration and seed.
+
+    Args:
+        config: meta-parameters, its ``name`` among them.
+        seed: seed of the initial weights.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    if isinstance(config, ColumnKernelConfig):
+        return ColumnKernel(config, generator=generator)
+    return Maml(config, generator=generator)
+
+
+def learner_weights(learner: AbstractLearner) -> dict[str, Tensor]:
+    """Returns the meta-trained weights by name, detached and on the CPU."""
+    return {name: weight.detach().cpu().clone() for name, weight in learner.state_dict().items()}
+
+
+def load_weights(learner: AbstractLearner, weights: Mapping[str, Tensor]) -> None:
+    """Copies named weights into a learner.
+
+    Raises:
+        UserError: names or shapes differ from the learner's.
+    """
+    expected = {name: tuple(value.shape) for name, value in learner.state_dict().items()}
+    given = {name: tuple(value.shape) for name, value in weights.items()}
+    if expected != given:
+        differing = sorted(
+            name for name in expected | given if expected.get(name) != given.get(name)
+        )
+        raise UserError(
+            f"weights must match the learner {learner.config.name!r}; {differing[0]!r} differs: "
+            "use the meta_config.yaml and weights.safetensors of one export"
+        )
+    learner.load_state_dict(dict(weights))

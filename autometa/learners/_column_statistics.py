@@ -1,0 +1,73 @@
+"""What the column network reads: a description of each column of an episode.
+
+Every statistic is invariant to the order of rows and of classes, so that the column network that
+reads them is equivariant to the order of columns and blind to the names of classes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from autometa.episodes import EpisodeBatch
+
+TABLE_STATISTICS = 9
+"""Statistics that the scaling of a table gives for each column (``stats_TFJ``)."""
+
+COLUMN_STATISTICS = TABLE_STATISTICS + 9
+"""Inputs of the column network."""
+
+_MAX_WAYS = 5
+_MAX_SHOTS = 30.0
+
+
+def column_statistics(batch: EpisodeBatch, labels_TSW: Tensor) -> Tensor:
+    """Returns the statistics of each column given the support labels (TFJ, 18 of them).
+
+    Nine come from the table; nine from the support rows: half the log ratio of between-class to
+    within-class variance (0 where every class has one row), their square roots, half the range of
+    the class means, and the logarithms of columns, shots and rows seen, whether every class has a
+    single row, and the number of ways. Ways and shots beyond those of training are clamped.
+
+    Args:
+        batch: scaled tasks.
+        labels_TSW: one-hot support labels.
+    """
+    z_TSF = batch.x_support_TSFH[..., 0]
+    shots_TW1 = batch.shots_TW.clamp_min(1)[..., None]
+    way_mask_TW1 = batch.way_mask_TW[..., None]
+    ways_T1 = batch.way_mask_TW.sum(1, keepdim=True).to(z_TSF.dtype)
+    support_T1 = batch.shots_TW.sum(1, keepdim=True)
+
+    means_TWF = labels_TSW.transpose(1, 2) @ z_TSF / shots_TW1
+    centre_TF = means_TWF.sum(1) / ways_T1
+    between_TF = ((means_TWF - centre_TF[:, None]).square() * way_mask_TW1).sum(1) / ways_T1
+    spread_TSF = (z_TSF - labels_TSW @ means_TWF) * labels_TSW.sum(-1, keepdim=True)
+    freedom_T1 = support_T1 - ways_T1
+    within_TF = spread_TSF.square().sum(1) / freedom_T1.clamp_min(1)
+    # Variance of a class mean under the pooled within-class variance, averaged over the classes.
+    inverse_shots_T1 = (way_mask_TW1 / shots_TW1).sum(1) / ways_T1
+    ratio_TF = torch.log((between_TF + 0.05) / (within_TF * inverse_shots_T1 + 0.05))
+    ratio_TF = torch.where(freedom_T1 > 0, ratio_TF, torch.zeros_like(ratio_TF))
+    far = torch.finfo(z_TSF.dtype).max
+    range_TF = means_TWF.masked_fill(~way_mask_TW1, -far).amax(1) - means_TWF.masked_fill(
+        ~way_mask_TW1, far
+    ).amin(1)
+
+    columns_T1 = batch.column_mask_TF.sum(1, keepdim=True).clamp_min(1).to(z_TSF.dtype)
+    shots_T1 = (support_T1 / ways_T1).clamp(1, _MAX_SHOTS)
+    per_task = [
+        columns_T1.log() / 3,
+        shots_T1.log() / 2,
+        (freedom_T1 == 0).to(z_TSF.dtype),
+        (ways_T1.clamp_max(_MAX_WAYS) - 3) / 2,
+        batch.fit_rows_T[:, None].clamp_min(1).log() / 4 - 1,
+    ]
+    per_column = [
+        ratio_TF / 2,
+        (between_TF + 1e-6).sqrt(),
+        (within_TF + 1e-6).sqrt(),
+        range_TF / 2,
+        *(value_T1.expand_as(between_TF) for value_T1 in per_task),
+    ]
+    return torch.cat([batch.stats_TFJ, torch.stack(per_column, -1)], -1)

@@ -1,0 +1,71 @@
+"""Search: a specification and a storage become a finished study."""
+
+from autometa.search._confirm import Confirmed as Confirmed
+from autometa.search._confirm import confirm as confirm
+from autometa.search._confirm import fresh_seed as fresh_seed
+from autometa.search._confirm import select as select
+from autometa.search._data import REFERENCE as REFERENCE
+from autometa.search._data import StudyData as StudyData
+from autometa.search._objective import ACCURACY as ACCURACY
+from autometa.search._objective import ADVANTAGE as ADVANTAGE
+from autometa.search._objective import LEARNER_METHOD as LEARNER_METHOD
+from autometa.search._objective import Objective as Objective
+from autometa.search._objective import advantage_over_best as advantage_over_best
+from autometa.search._objective import resolve_device as resolve_device
+from autometa.search._objective import train_candidate as train_candidate
+from autometa.search._processes import run_processes as run_processes
+from autometa.search._progress import Progress as Progress
+from autometa.search._progress import leaderboard as leaderboard
+from autometa.search._progress import snapshot as snapshot
+from autometa.search._space import candidate_config as candidate_config
+from autometa.search._study import finalists as finalists
+from autometa.search._study import load_spec as load_spec
+from autometa.search._study import prepare_study as prepare_study
+from autometa.search._study import run_folder_of as run_folder_of
+from autometa.search._study import set_deadline as set_deadline
+from autometa.search._worker import WorkerReport as WorkerReport
+from autometa.search._worker import run_worker as run_worker
+
+
+def objective(spec: object) -> Objective:
+    """Returns an objective for one's own ``study.optimize``.
+
+    Args:
+        spec: a ``StudySpec``, or the study file's content as a mapping.
+
+    Raises:
+        UserError: the specification or its tables cannot be used.
+    """
+    from autometa.config import StudySpec, spec_from_dict
+
+    return Objective(spec if isinstance(spec, StudySpec) else spec_from_dict(spec))
+
+
+__all__ = [
+    "ACCURACY",
+    "ADVANTAGE",
+    "LEARNER_METHOD",
+    "REFERENCE",
+    "Confirmed",
+    "Objective",
+    "Progress",
+    "StudyData",
+    "WorkerReport",
+    "advantage_over_best",
+    "candidate_config",
+    "confirm",
+    "finalists",
+    "fresh_seed",
+    "leaderboard",
+    "load_spec",
+    "objective",
+    "prepare_study",
+    "resolve_device",
+    "run_folder_of",
+    "run_processes",
+    "run_worker",
+    "select",
+    "set_deadline",
+    "snapshot",
+    "train_candidate",
+]

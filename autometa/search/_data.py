@@ -1,0 +1,159 @@
+"""The tables of a study and the fixed episodes that its candidates are scored on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autometa.config import LearnerConfig, StudySpec, fingerprint
+from autometa.episodes import TrainingEpisodes, evaluation_episodes
+from autometa.errors import UserError
+from autometa.evaluation import EvaluationTask, ScoreSheet, score_baselines
+from autometa.learners import build_learner
+from autometa.tables import Roles, ScaledTable, cache_folder, load_roles
+from autometa.typing import Setting
+
+REFERENCE = "logistic_regression"
+"""The method that a trial's value is measured against."""
+
+_FRESH_EPISODES = 0x5EED
+
+
+@dataclass
+class StudyData:
+    """Tables by role; evaluation tasks and baseline scores are made when first asked for.
+
+    Attributes:
+        spec: the study.
+        roles: tables of each role and what was skipped.
+        cache: folder of encoded tables and baseline scores.
+    """
+
+    spec: StudySpec
+    roles: Roles
+    cache: Path
+    _streams: dict[tuple[int, int | None], TrainingEpisodes] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, spec: StudySpec) -> StudyData:
+        """Loads the tables of every role.
+
+        Raises:
+            UserError: a source cannot be read, a family is on two sides, or no table can be
+                scored.
+        """
+        cache = cache_folder()
+        roles = load_roles(spec.tables, cache)
+        return cls(spec=spec, roles=roles, cache=cache)
+
+    def tables_by_role(self) -> dict[str, tuple[ScaledTable, ...]]:
+        """Returns the tables of each role."""
+        return {
+            "train": self.roles.train,
+            "validation": self.roles.validation,
+            "confirm": self.roles.confirm,
+            "test": self.roles.test,
+        }
+
+    def hashes(self) -> dict[str, dict[str, str]]:
+        """Returns the content hash of every real table by role and name."""
+        return {
+            role: {table.name: table.sha256[:16] for table in tables if not _is_synthetic(table)}
+            for role, tables in self.tables_by_role().items()
+        }
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Returns everything that changes a trial's value, table hashes included."""
+        return fingerprint(self.spec) | {"table_hashes": self.hashes()}
+
+    def identity(self) -> str:
+        """Returns a hash of the fingerprint: equal identities give equal weights and values."""
+        text = json.dumps(self.fingerprint(), sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def training_episodes(self, config: LearnerConfig, *, seed: int) -> TrainingEpisodes:
+        """Returns the stream of meta-training batches that a learner needs."""
+        components = build_learner(config, seed=0).components
+        key = (seed, components)
+        if key not in self._streams:
+            training = self.spec.training
+            self._streams[key] = TrainingEpisodes(
+                [table for table in self.roles.train if not _is_synthetic(table)],
+                [table for table in self.roles.train if _is_synthetic(table)],
+                seed=seed,
+                meta_batch=training.meta_batch,
+                ways=self.spec.episodes.ways,
+                synthetic_share=training.synthetic_share,
+                augmented_share=training.augmented_share,
+                components=components,
+            )
+        return self._streams[key]
+
+    def search_tasks(self) -> list[EvaluationTask]:
+        """Returns the validation tasks that every trial is scored on."""
+        return self._tasks(self.roles.validation, "validation", seed=self.spec.search.seed)
+
+    def confirm_tasks(self) -> list[EvaluationTask]:
+        """Returns the confirm tasks: confirm families, else fresh validation episodes."""
+        seed = self.spec.search.seed + _FRESH_EPISODES
+        if self.roles.confirm:
+            return self._tasks(self.roles.confirm, "confirm", seed=seed)
+        return self._tasks(self.roles.validation, "validation", seed=seed)
+
+    def test_tasks(self) -> list[EvaluationTask]:
+        """Returns the test tasks; none without a test role."""
+        return self._tasks(self.roles.test, "test", seed=self.spec.search.seed)
+
+    def baselines(
+        self,
+        tasks: Sequence[EvaluationTask],
+        *,
+        workers: int = 1,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> ScoreSheet:
+        """Returns the baselines' scores on tasks, from the cache where it has them."""
+        return score_baselines(tasks, self.cache, workers=workers, on_progress=on_progress)
+
+    def _tasks(
+        self, tables: Sequence[ScaledTable], role: str, *, seed: int
+    ) -> list[EvaluationTask]:
+        episodes = self.spec.episodes
+        tasks = []
+        for table in tables:
+            for shot in episodes.shots:
+                drawn = evaluation_episodes(
+                    table.y_R,
+                    table.sha256,
+                    shot=shot,
+                    count=episodes.per_table,
+                    ways=episodes.ways,
+                    queries=episodes.queries,
+                    seed=seed,
+                )
+                settings: tuple[Setting, ...] = episodes.settings if drawn else ()
+                tasks += [
+                    EvaluationTask(
+                        table=table,
+                        episodes=drawn,
+                        shot=shot,
+                        setting=setting,
+                        role=role,
+                        seed=seed,
+                    )
+                    for setting in settings
+                ]
+        if tables and not tasks:
+            raise UserError(
+                f"tables.{role} must hold a table with two classes of at least "
+                f"{min(episodes.shots) + 4} rows; got none among {len(tables)}: add larger tables "
+                "or lower episodes.shots"
+            )
+        return tasks
+
+
+def _is_synthetic(table: ScaledTable) -> bool:
+    return table.source.startswith("synthetic")

@@ -1,0 +1,66 @@
+"""From the study file's space to an Optuna trial's parameters and back to a configuration."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+
+from autometa.config import (
+    Choices,
+    Dimension,
+    FloatRange,
+    IntRange,
+    LearnerConfig,
+    StudySpec,
+    learner_config,
+)
+
+LEARNER_PARAMETER = "learner"
+
+
+def suggest(trial: optuna.Trial, spec: StudySpec) -> dict[str, Any]:
+    """Returns the trial's parameters, drawn branch by branch in the order of the study file.
+
+    Args:
+        trial: a running trial.
+        spec: the study.
+    """
+    space = spec.space
+    learner = next(iter(space.branches))
+    if space.is_conditional:
+        learner = trial.suggest_categorical(LEARNER_PARAMETER, list(space.branches))
+    for field, dimension in space.branches[learner].items():
+        _suggest_one(trial, space.parameter_name(learner, field), dimension)
+    return dict(trial.params)
+
+
+def _suggest_one(trial: optuna.Trial, name: str, dimension: Dimension) -> None:
+    match dimension:
+        case FloatRange():
+            trial.suggest_float(name, dimension.low, dimension.high, log=dimension.log)
+        case IntRange():
+            trial.suggest_int(
+                name, dimension.low, dimension.high, step=dimension.step, log=dimension.log
+            )
+        case Choices():
+            trial.suggest_categorical(name, list(dimension.choices))
+
+
+def candidate_config(spec: StudySpec, params: Mapping[str, Any]) -> LearnerConfig:
+    """Returns the learner's complete configuration for a trial's parameters."""
+    return learner_config(spec, params)
+
+
+def config_hash(config: LearnerConfig, *, identity: str = "") -> str:
+    """Returns a short hash of a complete configuration; names checkpoints and confirm runs.
+
+    Args:
+        config: the learner's configuration.
+        identity: what else determines the weights, see ``StudyData.identity``.
+    """
+    text = json.dumps(config.model_dump(mode="json"), sort_keys=True) + identity
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

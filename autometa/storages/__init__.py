@@ -1,0 +1,85 @@
+"""Storages that do not lose trials, and what autometa keeps in them."""
+
+from __future__ import annotations
+
+from autometa.storages._ledger import (
+    StudySummary,
+    check_study_name,
+    create_or_load_study,
+    list_studies,
+    load_study,
+    study_fingerprint,
+    study_spec,
+)
+from autometa.storages._liveness import LEASE_SECONDS, is_alive, stamp_trial, worker_stamp
+from autometa.storages._open import (
+    close_storage,
+    open_storage,
+    storage_errors,
+    storage_path,
+    study_lock,
+)
+from autometa.storages._reaper import Reaped, fail_and_requeue, reap_orphans
+from autometa.storages._spent import SpentSeconds, spent_seconds
+from autometa.storages._trials import (
+    FINISHED,
+    INTERRUPTED,
+    NOT_COUNTED,
+    ORIGIN,
+    OVER_BUDGET,
+    POISONED,
+    REASON,
+    RETRIES,
+    RETRY_OF,
+    WORKER,
+    WORKER_DIED,
+    counted,
+    trials_done,
+)
+from autometa.storages._url import (
+    DEFAULT_STORAGE_URL,
+    absolute_url,
+    default_storage_url,
+    mask_url,
+)
+
+__all__ = [
+    "DEFAULT_STORAGE_URL",
+    "FINISHED",
+    "INTERRUPTED",
+    "LEASE_SECONDS",
+    "NOT_COUNTED",
+    "ORIGIN",
+    "OVER_BUDGET",
+    "POISONED",
+    "REASON",
+    "RETRIES",
+    "RETRY_OF",
+    "WORKER",
+    "WORKER_DIED",
+    "Reaped",
+    "SpentSeconds",
+    "StudySummary",
+    "absolute_url",
+    "check_study_name",
+    "close_storage",
+    "counted",
+    "create_or_load_study",
+    "default_storage_url",
+    "fail_and_requeue",
+    "is_alive",
+    "list_studies",
+    "load_study",
+    "mask_url",
+    "open_storage",
+    "reap_orphans",
+    "spent_seconds",
+    "stamp_trial",
+    "storage_errors",
+    "storage_path",
+    "study_fingerprint",
+    "study_lock",
+    "study_spec",
+    "trials_done",
+    "worker_stamp",
+]

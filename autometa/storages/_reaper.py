@@ -1,0 +1,218 @@
+"""Fails the trials that lost their worker and puts their parameters back into the queue.
+
+Without it such a trial stays RUNNING for ever, and TPE steers around it as if it were bad.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, TrialState
+
+from autometa.storages._liveness import LEASE_SECONDS, is_alive
+from autometa.storages._open import study_lock
+from autometa.storages._trials import (
+    ORIGIN,
+    INTERRUPTED,
+    POISONED,
+    REASON,
+    RETRIES,
+    RETRY_OF,
+    WORKER,
+    WORKER_DIED,
+)
+
+_logger = logging.getLogger("autometa.storages")
+
+_ENQUEUE_GRACE_SECONDS = 60.0
+"""How long another reaper, perhaps on another host, is given to enqueue what it has failed."""
+
+_REQUEUED = frozenset({WORKER_DIED, INTERRUPTED})
+
+_FIXED_PARAMS = "fixed_params"  # where Optuna keeps the parameters of an enqueued trial
+
+
+@dataclass(frozen=True)
+class Reaped:
+    """A trial that lost its worker.
+
+    Attributes:
+        number: the trial's number.
+        params: its parameters, as far as they were chosen.
+        retries: how many workers had died on these parameters before.
+        poisoned: whether the parameters are given up.
+        requeued: whether this call put them back into the queue.
+    """
+
+    number: int
+    params: dict[str, Any]
+    retries: int
+    poisoned: bool
+    requeued: bool
+
+
+def reap_orphans(
+    study: optuna.Study, *, lease_seconds: float = LEASE_SECONDS, max_retries: int = 2
+) -> list[Reaped]:
+    """Fails the running trials whose worker is dead, and enqueues their parameters again.
+
+    To be called at the start of a command and between trials. Two processes may reap at once:
+    each trial is failed and enqueued once. A reaper that dies halfway is made good by the next.
+    A trial that died before it had any parameters is failed only; the sampler proposes anew.
+
+    Args:
+        study: the study to clean.
+        lease_seconds: how long a worker of another host may be silent, and how long a trial may
+            run before its worker puts its stamp on it.
+        max_retries: how often parameters are tried again; a worker that dies on the last retry
+            marks them as poisoned. A retry that came further than the one before it, by its
+            intermediate values, starts the count anew: its parameters are not what kills.
+
+    Returns:
+        The trials that this call has failed, in the order of their numbers.
+
+    Raises:
+        RunError: another process holds the lock of the storage for too long.
+    """
+    now = time.time()
+    with study_lock(study._storage):
+        running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        orphans = [trial for trial in running if _is_orphan(trial, lease_seconds, now)]
+        everything = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
+        poisoned = {
+            trial.number
+            for trial in orphans
+            if _retries(trial) >= max_retries and not _has_progressed(trial, everything)
+        }
+        told = {
+            trial.number
+            for trial in orphans
+            if _fail(study, trial, POISONED if trial.number in poisoned else WORKER_DIED)
+        }
+        requeued = _requeue(study, told, now)
+    reaped = [
+        Reaped(
+            number=trial.number,
+            params=_params(trial),
+            retries=_retries(trial),
+            poisoned=trial.number in poisoned,
+            requeued=trial.number in requeued,
+        )
+        for trial in orphans
+        if trial.number in told
+    ]
+    for item in reaped:
+        _logger.warning(
+            "study %s, trial %d: its worker died; %s",
+            study.study_name,
+            item.number,
+            f"given up after {item.retries + 1} attempts"
+            if item.poisoned
+            else ("its parameters are queued again" if item.requeued else "it had no parameters"),
+        )
+    return reaped
+
+
+def fail_and_requeue(
+    study: optuna.Study, trial: optuna.Trial | FrozenTrial, *, reason: str, requeue: bool
+) -> bool:
+    """Fails a running trial of this worker for a reason and, if wanted, queues it once more.
+
+    For what is not the parameters' fault, such as a signal: the new trial has the same number of
+    retries behind it. Parameters that were not chosen yet are not queued.
+
+    Args:
+        study: the trial's study.
+        trial: a trial that this process runs.
+        reason: kept as the user attribute ``REASON``.
+        requeue: whether the parameters are put back into the queue.
+
+    Returns:
+        Whether the trial was failed here; False when it had been finished meanwhile, for
+        example reaped by another host, and then nothing is queued.
+    """
+    frozen = study._storage.get_trial(trial._trial_id)
+    if frozen.state.is_finished() or not _fail(study, frozen, reason):
+        return False
+    if requeue and _params(frozen):
+        _enqueue_again(study, frozen, retries=_retries(frozen))
+    return True
+
+
+def _is_orphan(trial: FrozenTrial, lease_seconds: float, now: float) -> bool:
+    stamp = trial.user_attrs.get(WORKER)
+    if isinstance(stamp, dict):
+        return not is_alive(stamp, lease_seconds=lease_seconds, now=now)
+    # No stamp: the worker died between asking and stamping, or is just about to stamp.
+    started = trial.datetime_start
+    return started is None or now - started.astimezone().timestamp() > lease_seconds
+
+
+def _fail(study: optuna.Study, trial: FrozenTrial, reason: str) -> bool:
+    """Fails one trial; False when somebody else has finished it meanwhile."""
+    try:
+        # First the reason: attributes of a finished trial cannot be set.
+        study._storage.set_trial_user_attr(trial._trial_id, REASON, reason)
+        study.tell(trial.number, state=TrialState.FAIL)
+    except UpdateFinishedTrialError:
+        return False
+    except ValueError:
+        # What tell raises for a trial that is not RUNNING.
+        if study._storage.get_trial(trial._trial_id).state == TrialState.RUNNING:
+            raise
+        return False
+    return True
+
+
+def _requeue(study: optuna.Study, told: set[int], now: float) -> set[int]:
+    """Enqueues every dead trial that has no successor; also those of a reaper that died."""
+    trials = study.get_trials(deepcopy=False)
+    by_number = {trial.number: trial for trial in trials}
+    have_successor = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+    requeued = set()
+    for trial in trials:
+        # An interrupted trial has no successor where its worker was killed before queueing it.
+        if trial.state != TrialState.FAIL or trial.user_attrs.get(REASON) not in _REQUEUED:
+            continue
+        if trial.number in have_successor or not _params(trial):
+            continue
+        if trial.number not in told and _is_fresh(trial, now):
+            continue
+        retries = 0 if _has_progressed(trial, by_number) else _retries(trial)
+        died = trial.user_attrs.get(REASON) == WORKER_DIED
+        _enqueue_again(study, trial, retries=retries + died)
+        requeued.add(trial.number)
+    return requeued
+
+
+def _enqueue_again(study: optuna.Study, trial: FrozenTrial, *, retries: int) -> None:
+    attributes = {RETRY_OF: trial.number, RETRIES: retries}
+    if ORIGIN in trial.user_attrs:
+        attributes[ORIGIN] = trial.user_attrs[ORIGIN]
+    study.enqueue_trial(_params(trial), user_attrs=attributes)
+
+
+def _is_fresh(trial: FrozenTrial, now: float) -> bool:
+    finished = trial.datetime_complete
+    return finished is not None and now - finished.astimezone().timestamp() < _ENQUEUE_GRACE_SECONDS
+
+
+def _params(trial: FrozenTrial) -> dict[str, Any]:
+    """The parameters so far, with those that the trial was enqueued with."""
+    return {**trial.system_attrs.get(_FIXED_PARAMS, {}), **trial.params}
+
+
+def _has_progressed(trial: FrozenTrial, by_number: Mapping[int, FrozenTrial]) -> bool:
+    """Whether a trial reported more values than the one that it is a retry of."""
+    before = by_number.get(trial.user_attrs.get(RETRY_OF, -1))
+    return len(trial.intermediate_values) > (len(before.intermediate_values) if before else 0)
+
+
+def _retries(trial: FrozenTrial) -> int:
+    return int(trial.user_attrs.get(RETRIES, 0))

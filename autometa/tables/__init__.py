@@ -1,0 +1,106 @@
+"""Tables: files, scikit-learn tables and a random prior become scaled numbers, in roles by family.
+
+Names are imported on first use: this package costs nothing until a table is touched, and scaling
+rows needs no pandas.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autometa.tables._cache import default_cache_dir
+    from autometa.tables._columns import ColumnKind, ColumnPlan
+    from autometa.tables._contents import make_table
+    from autometa.tables._encode import encode_table, scale_table
+    from autometa.tables._encoder import FrameEncoder
+    from autometa.tables._families import SharedRows, check_leakage, find_families, shared_rows
+    from autometa.tables._load_scaled import load_scaled
+    from autometa.tables._records import EncodedTable, RowHashes, ScaledTable, Skipped, Table
+    from autometa.tables._roles import ROLES, Roles, load_roles
+    from autometa.tables._scaling import N_CHANNELS, N_STATISTICS, ScaledRows, Scaling, scale_rows
+    from autometa.tables._sklearn import SKLEARN_NAMES
+    from autometa.tables._sources import load_source, parse_source
+    from autometa.tables._summary import TableSummary, summarise
+    from autometa.tables._synthetic import synthetic_table
+
+_MODULES = {
+    "N_CHANNELS": "_scaling",
+    "N_STATISTICS": "_scaling",
+    "ROLES": "_roles",
+    "SKLEARN_NAMES": "_sklearn",
+    "ColumnKind": "_columns",
+    "ColumnPlan": "_columns",
+    "EncodedTable": "_records",
+    "FrameEncoder": "_encoder",
+    "Roles": "_roles",
+    "RowHashes": "_records",
+    "ScaledRows": "_scaling",
+    "ScaledTable": "_records",
+    "Scaling": "_scaling",
+    "SharedRows": "_families",
+    "Skipped": "_records",
+    "Table": "_records",
+    "TableSummary": "_summary",
+    "check_leakage": "_families",
+    "default_cache_dir": "_cache",
+    "encode_table": "_encode",
+    "find_families": "_families",
+    "load_roles": "_roles",
+    "load_scaled": "_load_scaled",
+    "load_source": "_sources",
+    "make_table": "_contents",
+    "parse_source": "_sources",
+    "scale_rows": "_scaling",
+    "scale_table": "_encode",
+    "shared_rows": "_families",
+    "summarise": "_summary",
+    "synthetic_table": "_synthetic",
+}
+
+__all__ = [
+    "N_CHANNELS",
+    "N_STATISTICS",
+    "ROLES",
+    "SKLEARN_NAMES",
+    "ColumnKind",
+    "ColumnPlan",
+    "EncodedTable",
+    "FrameEncoder",
+    "Roles",
+    "RowHashes",
+    "ScaledRows",
+    "ScaledTable",
+    "Scaling",
+    "SharedRows",
+    "Skipped",
+    "Table",
+    "TableSummary",
+    "check_leakage",
+    "default_cache_dir",
+    "encode_table",
+    "find_families",
+    "load_roles",
+    "load_scaled",
+    "load_source",
+    "make_table",
+    "parse_source",
+    "scale_rows",
+    "scale_table",
+    "shared_rows",
+    "summarise",
+    "synthetic_table",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,85 @@
+"""Scaled tables from the cache, by the hash of their contents."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from autometa.tables._cache import CacheEntry, cached, default_cache_dir
+from autometa.tables._encode import ENCODING_VERSION, encode_table, scale_table
+from autometa.tables._records import EncodedTable, RowHashes, ScaledTable, Table
+from autometa.tables._scaling import N_CHANNELS, N_STATISTICS
+
+
+def load_scaled(
+    table: Table | EncodedTable, cache_dir: str | os.PathLike[str] | None = None
+) -> ScaledTable:
+    """Returns a table scaled on all of its rows, read-only, from the cache or through it.
+
+    Name, family and source are those of the table that is given; all else depends on its contents.
+
+    Args:
+        table: a table as read, or already as numbers.
+        cache_dir: the cache folder; ``default_cache_dir()`` where None.
+
+    Raises:
+        UserError: the table cannot be encoded (see ``encode_table``).
+        RunError: the cache folder cannot be written.
+    """
+    folder = default_cache_dir() if cache_dir is None else cache_dir
+
+    def build() -> CacheEntry:
+        encoded = encode_table(table) if isinstance(table, Table) else table
+        return _packed(scale_table(encoded))
+
+    entry = cached(folder, f"table-v{ENCODING_VERSION}-{table.sha256}", build)
+    return _unpacked(entry, table)
+
+
+def _packed(table: ScaledTable) -> CacheEntry:
+    # The large arrays are one file, so that a table keeps one file open at most.
+    parts = (table.x_RFH, table.values_RF, table.stats_FJ)
+    return CacheEntry(
+        {
+            "cells": np.concatenate([part.ravel() for part in parts]),
+            "usable": table.usable_F,
+            "is_indicator": table.is_indicator_F,
+            "source_column": table.source_column_F,
+            "y": table.y_R,
+            "feature_hashes": table.hashes.features_K,
+            "cell_hashes": table.hashes.cells_K,
+        },
+        {
+            "class_names": list(table.class_names),
+            "dropped": dict(table.dropped),
+            "raw_rows": table.raw_rows,
+            "raw_columns": table.raw_columns,
+            "contents": table.hashes.contents,
+        },
+    )
+
+
+def _unpacked(entry: CacheEntry, table: Table | EncodedTable) -> ScaledTable:
+    arrays, values = entry.arrays, entry.values
+    rows, columns = len(arrays["y"]), len(arrays["usable"])
+    sizes = (rows * columns * N_CHANNELS, rows * columns)
+    x, cells, stats = np.split(arrays["cells"], np.cumsum(sizes))
+    return ScaledTable(
+        name=table.name,
+        family=table.family,
+        sha256=table.sha256,
+        x_RFH=x.reshape(rows, columns, N_CHANNELS),
+        stats_FJ=stats.reshape(columns, N_STATISTICS),
+        usable_F=arrays["usable"],
+        y_R=arrays["y"],
+        is_indicator_F=arrays["is_indicator"],
+        source_column_F=arrays["source_column"],
+        values_RF=cells.reshape(rows, columns),
+        source=table.source,
+        class_names=tuple(values["class_names"]),
+        dropped=dict(values["dropped"]),
+        raw_rows=values["raw_rows"],
+        raw_columns=values["raw_columns"],
+        hashes=RowHashes(arrays["feature_hashes"], arrays["cell_hashes"], values["contents"]),
+    )

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from autometa.config import fingerprint, read_spec, spec_from_dict, spec_to_dict
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "name=other",
+        "storage=sqlite:///other.db",
+        "training.device=cpu",
+        "search.trials=31",
+        "search.seconds=1",
+        "search.seconds_per_trial=1",
+        "search.workers=2",
+        "search.confirm=1",
+        "search.finalists=1",
+    ],
+)
+def test_what_a_trial_does_not_depend_on_may_change(study_file: Path, override: str) -> None:
+    """Budget, storage, device and confirmation leave the fingerprint as it is."""
+    assert fingerprint(read_spec(study_file, [override])) == fingerprint(read_spec(study_file))
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "search.seed=1",
+        "search.sampler=random",
+        "search.pruner=none",
+        "learner.head_lr=2.0",
+        "space.depth.high=5",
+        "space.width.choices=[16, 32, 64]",
+        "space.head_steps={low: 1, high: 3}",
+        "episodes.ways=4",
+        "episodes.per_table=10",
+        "episodes.settings=[inductive]",
+        "training.rungs=[2000]",
+        "training.outer_lr=1e-3",
+        "training.synthetic_share=0",
+        "tables.train.0.seed=3",
+        "tables.test=[]",
+    ],
+)
+def test_what_a_trial_depends_on_is_in_it(study_file: Path, override: str) -> None:
+    """Whatever changes a trial's value changes the fingerprint."""
+    assert fingerprint(read_spec(study_file, [override])) != fingerprint(read_spec(study_file))
+
+
+def test_the_order_of_the_space_counts(study_file: Path) -> None:
+    """Two studies whose spaces differ in their order alone are told apart."""
+    spec = read_spec(study_file)
+    data = spec_to_dict(spec)
+    data["space"] = dict(reversed(data["space"].items()))
+
+    assert fingerprint(spec_from_dict(data)) != fingerprint(spec)
+
+
+def test_a_fingerprint_is_plain(study_file: Path) -> None:
+    """A fingerprint equals itself after a way through JSON, as storages keep it."""
+    values = fingerprint(read_spec(study_file))
+
+    assert json.loads(json.dumps(values)) == values
+    assert values["schema_version"] == 1
+    assert values["metric"] == "log_loss_gain_over_logistic_regression"
