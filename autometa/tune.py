@@ -33,8 +33,8 @@ from autometa.search import (
     set_deadline,
     snapshot,
 )
-from autometa.search._export import export_confirmed
 from autometa.storages import SpentSeconds, absolute_url, trials_done
+from autometa.study_export import export_confirmed
 
 RESERVED_SHARE = 0.2
 """Part of the study's seconds that is kept for confirm and test."""
@@ -132,8 +132,9 @@ class _Run:
     def to_the_end(self) -> TuneResult:
         self.data = StudyData.load(self.spec)
         self.emit(Event("tables", _describe_tables(self.data)))
-        for skipped in self.data.roles.skipped:
-            self.emit(Event("tables", f"skipped {skipped.name}: {skipped.reason}"))
+        for role, skipped in self.data.roles.skipped.items():
+            for table in skipped:
+                self.emit(Event("tables", f"{role}: skipped {table.name}: {table.reason}"))
         self.study, created = prepare_study(self.spec, self.data)
         done = trials_done(self.study)
         self.emit(
@@ -155,7 +156,7 @@ class _Run:
         self.data.baselines(
             tasks,
             workers=self.workers,
-            on_progress=lambda done, total: self.emit(Event("baselines", "", done, total)),
+            on_progress=lambda done, total: self._baselines_scored("baselines", done, total),
         )
         limit = (1 - RESERVED_SHARE) * self.spec.search.seconds
         left = limit - spent.total()
@@ -201,13 +202,15 @@ class _Run:
 
     def _confirm(self, spent: SpentSeconds) -> list[Confirmed]:
         count = _affordable_finalists(
-            self.study, self.spec, workers=self.workers, seconds=self.spec.search.seconds
-            - spent.total(),
+            self.study,
+            self.spec,
+            workers=self.workers,
+            seconds=self.spec.search.seconds - spent.total(),
         )
-        chosen = [(trial.number, dict(trial.params)) for trial in finalists(self.study, count=count)]
-        self.emit(
-            Event("confirm", f"{len(chosen)} finalists, {self.spec.search.confirm} fresh seeds each")
-        )
+        trials = finalists(self.study, count=count)
+        chosen = [(trial.number, dict(trial.params)) for trial in trials]
+        seeds = self.spec.search.confirm
+        self.emit(Event("confirm", f"{len(chosen)} finalists, {seeds} fresh seeds each"))
         return confirm(
             self.spec,
             self.data,
@@ -231,7 +234,7 @@ class _Run:
             study=self.study,
             target=target,
             workers=self.workers,
-            on_progress=lambda done, total: self.emit(Event("test", "", done, total)),
+            on_progress=lambda done, total: self._baselines_scored("test", done, total),
         )
         self.study.set_user_attr(
             WINNER, {"trial": winner.trial, "seed_index": winner.seed_index, "value": winner.value}
@@ -249,6 +252,11 @@ class _Run:
             role=role,
             sheet=sheet.select(role=role),
         )
+
+    def _baselines_scored(self, stage: Stage, done: int, total: int) -> None:
+        self.emit(Event(stage, "", done, total))
+        if done < total:
+            self._stop_if_asked("while scoring the baselines")
 
     def _stop_if_asked(self, where: str) -> None:
         if self.stop.is_set():

@@ -1,4 +1,4 @@
-"""What ``tune`` shows on stderr while it runs: a live block on a terminal, plain lines elsewhere."""
+"""What ``tune`` shows on stderr while it runs: a live block on a terminal, else plain lines."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """From arguments to an exit code: every error becomes one line on stderr.
 
-    0    done                          1    something failed while running
-    2    something wrong was given     130  stopped by SIGINT     143  stopped by SIGTERM
+The codes are 0 (done), 1 (something failed while running), 2 (something wrong was given), 130
+(stopped by SIGINT) and 143 (stopped by SIGTERM).
 """
 
 from __future__ import annotations
@@ -50,23 +50,33 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = _run(arguments)
             sys.stdout.flush()
         return code
-    except BrokenPipeError:
-        _let_go_of_stdout()
-        return _SIGPIPE_CODE
-    except KeyboardInterrupt:
-        say("autometa: interrupted")
-        return _INTERRUPTED
-    except _Terminated:
-        say("autometa: terminated")
-        return _TERMINATED
-    except AutometaError as error:
-        return _report(clean(str(error)), error.exit_code, is_debugging)
-    except Exception as error:
-        if isinstance(error, _USAGE_ERROR):
-            return _report(_usage_text(error), 2, is_debugging=False)
-        what = f"unexpected {type(error).__name__}: {one_line(str(error)) or 'no message'}"
-        hint = "" if is_debugging else "; run it again with --debug for the traceback"
-        return _report(what + hint, 1, is_debugging)
+    except (Exception, KeyboardInterrupt, _Terminated) as error:
+        return _failure(error, is_debugging)
+
+
+def _failure(error: BaseException, is_debugging: bool) -> int:
+    """Says what ended a command, and returns its exit code."""
+    match error:
+        case BrokenPipeError():
+            # Whoever read the output has had enough, as `head` does.
+            _let_go_of_stdout()
+            return _SIGPIPE_CODE
+        case KeyboardInterrupt():
+            message, code = "interrupted", _INTERRUPTED
+        case _Terminated():
+            message, code = "terminated", _TERMINATED
+        case AutometaError():
+            message, code = clean(str(error)), error.exit_code
+        case _ if isinstance(error, _USAGE_ERROR):
+            message, code = _usage_text(error), 2
+        case _:
+            message = f"unexpected {type(error).__name__}: {one_line(str(error)) or 'no message'}"
+            message += "" if is_debugging else "; run it again with --debug for the traceback"
+            code = 1
+    if is_debugging:
+        traceback.print_exception(error)
+    say(f"autometa: {message}")
+    return code
 
 
 def _run(arguments: list[str]) -> int:
@@ -86,13 +96,6 @@ def _take_debug(arguments: list[str]) -> bool:
         # In the environment, so that worker processes show their tracebacks too.
         os.environ[DEBUG_VARIABLE] = "1"
     return os.environ.get(DEBUG_VARIABLE, "") not in ("", "0")
-
-
-def _report(message: str, code: int, is_debugging: bool) -> int:
-    if is_debugging:
-        traceback.print_exc()
-    say(f"autometa: {message}")
-    return code
 
 
 def _usage_text(error: Exception) -> str:

@@ -65,9 +65,7 @@ def aligned(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int =
         space = " " * (widths[at] - cell_len(cell))
         return cell + space if at < left else space + cell
 
-    return [
-        "  ".join(padded(cell, at) for at, cell in enumerate(line)).rstrip() for line in lines
-    ]
+    return ["  ".join(padded(cell, at) for at, cell in enumerate(line)).rstrip() for line in lines]
 
 
 def duration(seconds: float) -> str:
@@ -85,14 +83,18 @@ def duration(seconds: float) -> str:
 
 
 def log_to_stderr(level: int = logging.WARNING) -> None:
-    """Shows the package's log messages as notes; Optuna's own ones only from warnings on."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    """Shows the package's log messages as notes."""
     logger = logging.getLogger("autometa")
     logger.setLevel(level)
     if not any(isinstance(handler, _Notes) for handler in logger.handlers):
         logger.addHandler(_Notes())
+
+
+def hush_optuna() -> None:
+    """Keeps Optuna's own log messages below warnings away; commands without Optuna need it not."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 class _Notes(logging.Handler):

@@ -22,10 +22,10 @@ _TITLES = {
     "export": "exporting the winner",
 }
 _UNITS = {
-    "baselines": "scores",
+    "baselines": "tasks",
     "search": "trials",
     "confirm": "runs",
-    "test": "scores",
+    "test": "tasks",
 }
 _MOST_RUNNING = 4
 

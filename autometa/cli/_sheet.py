@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from autometa.evaluation import ScoreSheet
     from autometa.typing import Setting
 
+LEARNER = "autometa"
+"""Name of the learner in score sheets."""
+
 REFERENCE = "logistic_regression"
 """The baseline that log-loss is measured against, in the search and here."""
 
@@ -33,7 +36,9 @@ def setting_lines(sheet: ScoreSheet, setting: Setting, *, learner: str) -> list[
         f"Accuracy in %, setting {setting}: mean over {_count(families, 'family', 'families')} "
         f"({_count(frame['table'].nunique(), 'table')}, "
         f"{_count(_episodes(part), 'episode')})",
-        *aligned(["method", *(f"K={shot}" for shot in shots)], _accuracy_rows(part, shots, learner)),
+        *aligned(
+            ["method", *(f"K={shot}" for shot in shots)], _accuracy_rows(part, shots, learner)
+        ),
         "",
     ]
     lines += [_advantage_line(part, shot, learner) for shot in shots]
@@ -49,19 +54,22 @@ def verdict_lines(sheet: ScoreSheet, *, learner: str) -> list[str]:
     lines = []
     for setting in dict.fromkeys(setting for setting, _ in sheet.cells()):
         part = sheet.select(setting=setting)
-        worse, unclear, better = [], [], []
+        worse, below, unclear, better = [], [], [], []
         for _, shot in part.cells():
             best = part.best_baseline(shot=shot, exclude=(learner,))
             difference = part.advantage(learner, best, shot=shot)
             text = f"K={shot} ({best})"
-            if difference.mean < 0:
+            if difference.high < 0:
                 worse.append(text)
+            elif difference.mean < 0:
+                below.append(text)
             elif difference.low > 0:
                 better.append(text)
             else:
                 unclear.append(text)
         sentences = [
             (worse, "is BELOW the best baseline at"),
+            (below, "is BELOW the best baseline, though within the uncertainty, at"),
             (unclear, "is not clearly better than the best baseline at"),
             (better, "is above the best baseline at"),
         ]

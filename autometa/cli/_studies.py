@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autometa.cli._printing import aligned, clean, log_to_stderr, one_line, tell, tell_json
+from autometa.cli._printing import (
+    aligned,
+    clean,
+    hush_optuna,
+    log_to_stderr,
+    one_line,
+    tell,
+    tell_json,
+)
 from autometa.cli._progress import nats
 from autometa.errors import UserError
 
@@ -15,9 +24,7 @@ if TYPE_CHECKING:
 
 StorageOption = Annotated[
     str | None,
-    typer.Option(
-        "--storage", metavar="URL", help="Default: $AUTOMETA_STORAGE, else results/runs."
-    ),
+    typer.Option("--storage", metavar="URL", help="Default: $AUTOMETA_STORAGE, else results/runs."),
 ]
 WINNER = "autometa:winner"
 """User attribute of a study whose winner is exported; written by ``autometa.tune``."""
@@ -33,6 +40,7 @@ def studies(
     """List the studies of a storage."""
     from autometa.storages import list_studies, open_storage
 
+    hush_optuna()
     log_to_stderr()
     found = list_studies(open_storage(storage, create=False))
     if as_json:
@@ -82,6 +90,7 @@ def show(
     from autometa.search import leaderboard, load_spec, snapshot
     from autometa.storages import load_study, open_storage
 
+    hush_optuna()
     log_to_stderr()
     study = load_study(open_storage(storage, create=False), name)
     frame = leaderboard(study)
@@ -160,7 +169,7 @@ def _times_100(value: Any) -> Any:
 
 
 def _is_missing(value: Any) -> bool:
-    return value is None or value != value
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _number(value: Any, form: str) -> str:

@@ -6,13 +6,13 @@ import shlex
 from typing import TYPE_CHECKING
 
 from autometa.cli._printing import clean
-from autometa.cli._sheet import setting_lines, verdict_lines
+from autometa.cli._sheet import LEARNER, setting_lines, verdict_lines
 
 if TYPE_CHECKING:
     from autometa.tune import TuneResult
 
 _ROLE_NOTES = {
-    "test": "Scores of the exported weights on the test tables, which nothing else has read.",
+    "test": "Scores of the exported weights on the test tables, which chose nothing.",
     "confirm": "There are no test tables. These are scores on the confirm tables, which chose the "
     "winner; expect less on new tables.",
     "validation": "There are neither test nor confirm tables. These are scores on fresh episodes "
@@ -20,23 +20,33 @@ _ROLE_NOTES = {
 }
 
 
-def summary_lines(result: TuneResult, *, learner: str, storage: str | None) -> list[str]:
+def summary_lines(result: TuneResult, *, storage: str | None) -> list[str]:
     """Returns the report on a finished study.
 
     Args:
         result: what ``tune`` returned.
-        learner: name of the learner in the score sheet.
         storage: what ``--storage`` has to be for the next commands; None for the default.
     """
     sheet = result.sheet
-    lines = [f"Study {result.study}: trial {result.trial} won.", "", _ROLE_NOTES[result.role], ""]
+    lines = [f"Study {result.study}: trial {result.trial} won.", "", _ROLE_NOTES[result.role]]
+    reads = int(result.export.provenance.get("test_reads", 1))
+    if result.role == "test" and reads > 1:
+        lines.append(
+            f"They have been read {reads} times in this study, each time with another winner."
+        )
+    lines.append("")
     for setting in dict.fromkeys(setting for setting, _ in sheet.cells()):
-        lines += [*setting_lines(sheet, setting, learner=learner), ""]
-    lines += [*verdict_lines(sheet, learner=learner), ""]
+        lines += [*setting_lines(sheet, setting, learner=LEARNER), ""]
+    lines += [*verdict_lines(sheet, learner=LEARNER), ""]
     values = result.export.config.model_dump(mode="json")
     name = values.pop("name")
     settings = ", ".join(f"{key} {_shown(value)}" for key, value in values.items())
-    lines += [f"Meta-configuration: {name} with {settings}", f"Export: {result.folder}", "", "Next:"]
+    lines += [
+        f"Meta-configuration: {name} with {settings}",
+        f"Export: {result.folder}",
+        "",
+        "Next:",
+    ]
     option = "" if storage is None else f" --storage {shlex.quote(storage)}"
     lines += [
         f"  autometa dashboard {result.study}{option}",

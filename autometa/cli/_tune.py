@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from autometa.cli._display import open_display
-from autometa.cli._printing import log_to_stderr, tell
+from autometa.cli._printing import hush_optuna, log_to_stderr, tell
 from autometa.cli._signals import StopSignals
 
 
 def tune(
+    *,
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="Study file (YAML).")],
     overrides: Annotated[
         list[str] | None,
@@ -61,14 +62,12 @@ def tune(
         url = absolute_url(study.storage)
 
         from autometa.cli._summary import summary_lines
-        from autometa.search import LEARNER_METHOD
         from autometa.tune import tune as run
 
+        hush_optuna()
         log_to_stderr()
         with open_display(signals.event) as display:
             result = run(study, stop=signals.event, on_event=display)
     is_default = url == absolute_url(default_storage())
-    lines = summary_lines(
-        result, learner=LEARNER_METHOD, storage=None if is_default else study.storage
-    )
+    lines = summary_lines(result, storage=None if is_default else study.storage)
     tell("\n".join(lines))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autometa.cli._printing import duration, log_to_stderr, one_line, say
+from autometa.cli._printing import duration, hush_optuna, log_to_stderr, one_line, say
 from autometa.cli._progress import nats
 from autometa.cli._signals import StopSignals
 from autometa.errors import StoppedError
@@ -43,6 +43,7 @@ def worker(
     with StopSignals() as signals:
         from autometa.search import run_folder_of, run_worker
 
+        hush_optuna()
         log_to_stderr(logging.INFO)
         report = run_worker(
             url,

@@ -16,6 +16,9 @@ from autometa.typing import FloatArray, IntArray, Setting
 _AXES_ROWS = 1000
 """Rows that the principal axes of a whole table are computed from."""
 
+_NO_VARIANCE = 1e-6
+"""Variance, in units of one standardised column, below which an axis counts as absent."""
+
 
 def principal_axes(x_RF: FloatArray, components: int) -> FloatArray:
     """Returns the leading principal axes of standardised rows, softly whitened (FC, float32).
@@ -36,10 +39,15 @@ def principal_axes(x_RF: FloatArray, components: int) -> FloatArray:
     else:
         _, singular, right = np.linalg.svd(x_RF, full_matrices=False)
         variance, axes = singular**2 / rows, right.T
-    kept = min(components, axes.shape[1])
-    # The sign of an axis is arbitrary; fixing it keeps equal tables equal on every machine.
-    signs = np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])
-    basis_FC[:, :kept] = (axes * signs / np.sqrt(np.maximum(variance, 0) + 1))[:, :kept]
+    # Directions in which the rows do not vary are arbitrary, and say nothing.
+    kept = min(components, int((variance > _NO_VARIANCE).sum()))
+    axes, variance = axes[:, :kept], variance[:kept]
+    # The sign of an axis is arbitrary too; the first of its largest entries is made positive, so
+    # that equal tables give equal axes on every machine.
+    magnitude = np.abs(axes)
+    largest = magnitude >= (1 - 1e-6) * magnitude.max(0, initial=0.0)
+    signs = np.sign(axes[largest.argmax(0), np.arange(kept)])
+    basis_FC[:, :kept] = axes * signs / np.sqrt(variance + 1)
     return basis_FC
 
 

@@ -255,7 +255,7 @@ def _read(path: Path, task: EvaluationTask, names: Sequence[str]) -> FloatArray 
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             scores_EMK = file["scores_EMK"]
             labels = [file["methods"].tolist(), file["fields"].tolist()]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:

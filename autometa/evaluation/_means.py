@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import numpy as np
 import pandas as pd
+
+from autometa.typing import FloatArray
 
 _CELL = ["setting", "shot"]
 
@@ -17,20 +18,31 @@ def by_family_and_cell(rows: pd.DataFrame, column: str) -> pd.DataFrame:
 
 def by_table(rows: pd.DataFrame, column: str) -> pd.Series[float]:
     """Returns the mean of each table in each cell."""
-    return rows.groupby([*_CELL, "table"])[column].mean()
+    return rows.groupby([*_CELL, "family", "table"])[column].mean()
 
 
-def episodes_by_table(rows: pd.DataFrame, column: str) -> tuple[list[Any], list[float]]:
-    """Returns the values of each table's episodes in each cell, and the weight of their mean.
+def episodes_by_table(rows: pd.DataFrame, column: str) -> tuple[list[FloatArray], list[float]]:
+    """Returns the values of each table's episodes at each shot, and the weight of their mean.
 
-    Weights sum to 1: cells share equally, a cell's families share its part, a family's tables its.
+    The weighted means add up to the mean over cells, families and tables. An episode that was
+    scored in several settings is one value, the mean of its scores there: they are not
+    independent, and resampling them apart would make intervals too narrow.
     """
     cells = rows.groupby(_CELL).ngroups
+    families = rows.groupby(_CELL)["family"].nunique().to_dict()
+    tables = rows.groupby([*_CELL, "family"])["table"].nunique().to_dict()
     groups, weights = [], []
-    for _, cell in rows.groupby(_CELL):
-        families = cell["family"].nunique()
-        for _, family in cell.groupby("family"):
-            tables = family.groupby("table")[column]
-            groups += [group.to_numpy() for _, group in tables]
-            weights += [1 / (cells * families * tables.ngroups)] * tables.ngroups
+    for (shot, family, _), part in rows.groupby(["shot", "family", "table"]):
+        wide = part.pivot(index=["role", "seed", "episode"], columns="setting", values=column)
+        share_of = {
+            setting: 1 / (cells * families[setting, shot] * tables[setting, shot, family])
+            for setting in wide.columns
+        }
+        total = sum(share_of.values())
+        if wide.notna().all(axis=None):
+            groups.append(wide.to_numpy() @ np.array(list(share_of.values())) / total)
+            weights.append(total)
+        else:
+            groups += [wide[setting].dropna().to_numpy() for setting in wide.columns]
+            weights += list(share_of.values())
     return groups, weights

@@ -107,7 +107,9 @@ def area_under_roc(scores_QW: FloatArray, is_true_QW: BoolArray) -> float:
         negatives = queries - positives
         if positives == 0 or negatives == 0:
             continue
-        column = scores_QW[:, way]
+        # To 12 digits: normalising a row may turn equal probabilities into nearly equal ones.
+        mantissa, exponent = np.frexp(scores_QW[:, way])
+        column = np.ldexp(np.round(mantissa, 12), exponent)
         ordered = np.sort(column)
         left = np.searchsorted(ordered, column, side="left")
         right = np.searchsorted(ordered, column, side="right")

@@ -237,7 +237,7 @@ class ScoreSheet:
             return Advantage(mean, low, high, "families", families)
         groups, weights = episodes_by_table(rows, "difference")
         low, high = interval_over_episodes(groups, weights, rng)
-        return Advantage(mean, low, high, "episodes", len(rows))
+        return Advantage(mean, low, high, "episodes", sum(map(len, groups)))
 
     def value(
         self,

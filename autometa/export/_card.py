@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from autometa.export._card_scores import scores_section
+from autometa.export._card_scores import markdown_table, scores_section
 from autometa.export._meta_config import Provenance
 from autometa.export._write import weights_sha256
 from autometa.learners import AbstractLearner
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 TRAINED_COLUMNS = 40
 """Encoded columns that a meta-training task has at most (``episodes.TrainingEpisodes``)."""
+
+TRAINED_WAYS = 5
+"""Classes that a meta-training task has at most."""
 
 _LOADING = """\
 ## How to use it
@@ -54,7 +57,7 @@ def write_card(
     """
     sections = [
         _introduction(learner, provenance),
-        scores_section(sheet, method=method),
+        scores_section(sheet, method=method, test_reads=provenance.get("test_reads", 1)),
         _limits(spec),
         _meta_parameters(learner),
         _data_seen(provenance),
@@ -79,29 +82,31 @@ def _introduction(learner: AbstractLearner, provenance: Mapping[str, Any]) -> st
 
 def _limits(spec: Mapping[str, Any]) -> str:
     episodes = spec.get("episodes", {})
+    ways = episodes.get("ways", TRAINED_WAYS)
     scored = []
     if "ways" in episodes:
         scored.append(f"with up to {episodes['ways']} classes")
     if "shots" in episodes:
         scored.append(f"at {_joined(episodes['shots'])} labelled rows per class")
     lines = [
-        f"- It was meta-trained on tasks of 2 to 5 classes and at most {TRAINED_COLUMNS} encoded "
-        f"columns{', and scored ' + ' '.join(scored) if scored else ''}. More classes, columns or "
-        "rows are accepted, and then nothing above tells how well it does.",
+        f"- It was meta-trained on tasks of up to {min(ways, TRAINED_WAYS)} classes and at most "
+        f"{TRAINED_COLUMNS} encoded columns{', and scored ' + ' '.join(scored) if scored else ''}. "
+        "More classes, columns or rows are accepted, and then nothing above tells how well it "
+        "does.",
         "- It is for small labelled sets. Of more than 1,000 labelled rows a sample is used; with "
         "hundreds of rows per class, or where single columns decide by a threshold, a random "
         "forest or gradient boosting is likely to do better: compare them on your own table.",
         "- Columns are encoded one by one: texts become counts and common words, and the meaning "
         "of column names is not used.",
-        "- Probabilities were trained on tables with similar numbers of rows per class; check "
-        "them before you rely on thresholds for rare classes.",
+        "- Meta-training asks for equally many rows of every class, so that probabilities do not "
+        "reflect how rare a class is: check them before you rely on a threshold.",
     ]
     return "## Limits\n\n" + "\n".join(lines)
 
 
 def _meta_parameters(learner: AbstractLearner) -> str:
-    values = learner.config.model_dump(mode="json")
-    return "## Meta-parameters\n\n" + _table(
+    values = {"name": learner.config.name, **learner.config.model_dump(mode="json")}
+    return "## Meta-parameters\n\n" + markdown_table(
         ["name", "value"], [[f"`{name}`", f"{value}"] for name, value in values.items()]
     )
 
@@ -113,23 +118,35 @@ def _data_seen(provenance: Mapping[str, Any]) -> str:
         family = str(entry["family"])
         shown = family if tables in ("", family) else f"{family} ({tables})"
         by_role.setdefault(str(entry.get("role", "unknown")), []).append(shown)
+    tested = by_role.pop("test", [])
     if not by_role:
         return "## Data seen\n\nNot recorded."
     lines = [
-        f"- **{role}** ({len(families)} families): {'; '.join(sorted(families))}"
+        f"- **{role}** ({_families(families)}): {'; '.join(sorted(families))}"
         for role, families in by_role.items()
     ]
-    return (
+    text = (
         "## Data seen\n\nScores on these families say nothing about new tables; `autometa "
         "evaluate` marks them. No row of any table is in this folder.\n\n" + "\n".join(lines)
     )
+    if tested:
+        text += (
+            f"\n\nThe test score is about {_families(tested)} that had no say: "
+            f"{'; '.join(sorted(tested))}."
+        )
+    return text
+
+
+def _families(families: Sequence[str]) -> str:
+    return f"{len(families)} {'family' if len(families) == 1 else 'families'}"
 
 
 def _budget(spec: Mapping[str, Any], provenance: Mapping[str, Any]) -> str:
-    lines = _bullets(provenance.get("budget", {})) or ["- search: not recorded"]
+    budget = dict(provenance.get("budget", {}))
+    lines = _bullets(budget) or ["- search: not recorded"]
     training = spec.get("training", {})
-    if "outer_steps" in training:
-        lines.append(f"- outer steps of each training: {training['outer_steps']}")
+    if "outer_steps" in training and "outer_steps" not in budget:
+        lines.append(f"- outer steps: {training['outer_steps']}")
     return "## Budget spent\n\n" + "\n".join(lines)
 
 
@@ -155,8 +172,3 @@ def _bullets(values: Mapping[str, Any]) -> list[str]:
 def _joined(values: Iterable[Any]) -> str:
     texts = [str(value) for value in values]
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

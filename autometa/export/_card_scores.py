@@ -18,12 +18,13 @@ _SEEN_ROWS: dict[str, str] = {
 }
 
 
-def scores_section(sheet: ScoreSheet, *, method: str) -> str:
+def scores_section(sheet: ScoreSheet, *, method: str, test_reads: int = 1) -> str:
     """Returns the section on test scores, "not tested" where the sheet has none.
 
     Args:
         sheet: scores; only rows of role ``test`` count.
         method: the learner's name in the sheet.
+        test_reads: how many different weights of the study were scored on the test tables.
     """
     tested = sheet.select(role="test")
     if method not in tested.methods():
@@ -35,7 +36,7 @@ def scores_section(sheet: ScoreSheet, *, method: str) -> str:
     tables = tested.frame[["family", "table"]].drop_duplicates()
     parts = [
         "## Test score",
-        f"Measured once, after all choices, on {tables['family'].nunique()} families "
+        f"{_reading(test_reads)} on {tables['family'].nunique()} families "
         f"({len(tables)} tables) that had no say in training or search. Figures are means over "
         "families. The best baseline is the single one with the best mean in that column.",
     ]
@@ -44,6 +45,15 @@ def scores_section(sheet: ScoreSheet, *, method: str) -> str:
     ]
     parts.append(_worst_families(tested, method))
     return "\n\n".join(parts)
+
+
+def _reading(test_reads: int) -> str:
+    if test_reads <= 1:
+        return "Measured once, after all choices,"
+    return (
+        f"The test tables were read {test_reads} times in this study, for other weights as well, "
+        "so that the score may be too good. Measured"
+    )
 
 
 def _setting_part(sheet: ScoreSheet, setting: Setting, method: str) -> str:
@@ -64,7 +74,7 @@ def _setting_part(sheet: ScoreSheet, setting: Setting, method: str) -> str:
             *(_log_loss_gain(sheet, method, shot) for shot in shots),
         ]
     )
-    text = _table(header, rows)
+    text = markdown_table(header, rows)
     if not baselines:
         return f"### Accuracy, {setting} setting ({_SEEN_ROWS[setting]})\n\n{text}"
     gains = [[name, *(_gain(sheet, method, name, shot) for shot in shots)] for name in baselines]
@@ -83,7 +93,7 @@ def _setting_part(sheet: ScoreSheet, setting: Setting, method: str) -> str:
         f"### Accuracy, {setting} setting ({_SEEN_ROWS[setting]})\n\n{text}\n\n"
         f"Advantage of {method} in points of accuracy, with 95 % interval "
         f"({_unit(sheet, method, baselines[0])}); above 0, {method} is better:\n\n"
-        f"{_table(['over', *header[1:]], gains)}\n\n{_lost(sheet, method, best, shots)}"
+        f"{markdown_table(['over', *header[1:]], gains)}\n\n{_lost(sheet, method, best, shots)}"
     )
 
 
@@ -157,6 +167,7 @@ def _worst_families(sheet: ScoreSheet, method: str) -> str:
     )
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
+def markdown_table(header: list[str], rows: list[list[str]]) -> str:
+    """Returns rows of cells as a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

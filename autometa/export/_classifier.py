@@ -36,9 +36,10 @@ _MAX_CHUNK_CELLS = 1_000_000
 class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Classifies rows of a table from a handful of labelled ones.
 
-    A meta-trained learner adapts to the labelled rows in milliseconds; nothing is tuned. Numbers,
-    texts, categories, booleans, dates and missing cells may be given as they are. Classes may
-    have any number of rows, one included, and there may be more classes than in meta-training.
+    A meta-trained learner adapts to the labelled rows in a fraction of a second; nothing is
+    tuned. Numbers, texts, categories, booleans, dates and missing cells may be given as they are.
+    Classes may have any number of rows, one included, and there may be more classes than in
+    meta-training.
 
     The same export and rows give the same probabilities to 1e-5 on any machine: adaptation runs
     in float64 on one thread and has no random part.
@@ -78,7 +79,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         columns, frame = Columns.of(X)
         classes, codes = classes_and_codes(y, len(frame))
         rng = np.random.default_rng(0)
-        support = np.arange(len(frame))
+        support: IntArray = np.arange(len(frame))
         if len(frame) > MAX_SUPPORT_ROWS:
             support = balanced_rows(codes, MAX_SUPPORT_ROWS, rng=rng)
             warnings.warn(
@@ -112,7 +113,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._learner, self._adapted = learner, adapted
         self.classes_ = classes
         self.n_features_in_ = len(columns.names)
-        vars(self).pop("feature_names_in_", None)
+        self.__dict__.pop("feature_names_in_", None)
         if columns.is_named and all(isinstance(name, str) for name in X.columns):
             self.feature_names_in_ = np.array(columns.names, dtype=object)
         return self
@@ -147,7 +148,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _further_rows(
         self, frame: pd.DataFrame, support: IntArray, columns: Columns, X_unlabelled: Any
     ) -> list[pd.DataFrame]:
-        further = [frame.drop(index=support)]
+        further = [frame.drop(index=pd.Index(support))]
         if X_unlabelled is not None:
             further.append(columns.matched(X_unlabelled, estimator=type(self).__name__))
         return [rows for rows in further if len(rows)]

@@ -179,8 +179,8 @@ def classes_and_codes(y: Any, rows: int) -> tuple[np.ndarray[Any, Any], IntArray
     classes, codes = np.unique(values, return_inverse=True)
     if len(classes) < 2:
         raise UserError(
-            f"y must have at least two classes; got one class, {_listed(classes.tolist())}: add a labelled "
-            "row of another class"
+            "y must have at least two classes; got one class, "
+            f"{_listed(classes.tolist())}: add a labelled row of another class"
         )
     return classes, codes.astype(np.int64)
 

@@ -59,14 +59,18 @@ class Provenance(TypedDict, total=False):
     study: str
     trial: int
     seeds: dict[str, int]
+    confirmed: list[dict[str, Any]]
+    weights_of: str
+    test_reads: int
     families_seen: list[FamilySeen]
     budget: dict[str, Any]
+    test_reads: int
     versions: dict[str, str]
     fingerprint: str
     created: str
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any) -> Any:  # noqa: PLR0911 - one form for each kind of value
     """Returns a value as the mappings, lists, numbers and texts that YAML has, all of them copies.
 
     Raises:

@@ -20,6 +20,7 @@ from autometa.typing import FloatArray, IntArray
 TREES = 100
 _NEIGHBOURS = 3
 _SVM_C = 10.0
+_ROWS_FOR_OWN_COVARIANCE = 4
 # Three rounds of pseudo-labels at 90 % certainty, which together weigh less than a third of the
 # labelled rows: full weight and more rounds cost accuracy and log-loss at every shot.
 _CERTAINTY = 0.9
@@ -56,31 +57,45 @@ def logistic_regression(
 def lda(x_SF: FloatArray, y_S: IntArray, x_QF: FloatArray, ways: int, seed: int) -> FloatArray:
     """Linear discriminant analysis with Ledoit-Wolf shrinkage (``shrinkage="auto"``).
 
-    Equal to scikit-learn's ``lsqr`` solver where every class has two rows; a class of one row has
-    no covariance and is left out of the average. Where no class has one (one row each, or equal
-    rows), every column gets the same variance, D for D columns: the nearest class centroid, with
-    probabilities that stay as soft on wide tables as on narrow ones.
+    With four rows of every class or more, it is scikit-learn's (solver ``lsqr``). Without any
+    spread within the classes (one row each, or equal rows), every column gets the same variance,
+    D for D columns: the nearest class centroid, with probabilities that stay as soft on wide
+    tables as on narrow ones.
+    """
+    counts_W = np.bincount(y_S, minlength=ways)
+    means_WF = np.stack([x_SF[y_S == way].mean(axis=0) for way in range(ways)])
+    covariance_FF = _covariance_within(x_SF - means_WF[y_S], y_S, counts_W)
+    if np.trace(covariance_FF) < 1e-9:
+        covariance_FF = np.eye(x_SF.shape[1]) * x_SF.shape[1]
+    weights_FW = np.linalg.lstsq(covariance_FF, means_WF.T, rcond=None)[0]
+    offsets_W = np.log(counts_W / counts_W.sum()) - 0.5 * (means_WF.T * weights_FW).sum(axis=0)
+    return softmax(x_QF @ weights_FW + offsets_W)
+
+
+def _covariance_within(residuals_SF: FloatArray, y_S: IntArray, counts_W: IntArray) -> FloatArray:
+    """Returns the shrunken covariance (FF) of rows around the mean of their class.
+
+    scikit-learn shrinks each class by itself and averages. With two rows per class the shrinkage
+    is then 0 and the covariance singular, which costs ten points of accuracy; so below four rows
+    the residuals of all classes are shrunk together.
 
     Source: Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance
     matrices", 2004.
     """
     from sklearn.covariance import ledoit_wolf
 
-    counts_W = np.bincount(y_S, minlength=ways)
-    means_WF = np.stack([x_SF[y_S == way].mean(axis=0) for way in range(ways)])
-    covariance_FF = np.zeros((x_SF.shape[1], x_SF.shape[1]))
-    for way in np.flatnonzero(counts_W > 1):
-        residuals = x_SF[y_S == way] - means_WF[way]
-        scale_F = residuals.std(axis=0)
+    rows, ways = len(y_S), len(counts_W)
+    if counts_W.min() < _ROWS_FOR_OWN_COVARIANCE:
+        parts = [(residuals_SF, 1 / max(1, rows - ways))]
+    else:
+        parts = [(residuals_SF[y_S == way], 1 / rows) for way in range(ways)]
+    covariance_FF = np.zeros((residuals_SF.shape[1],) * 2)
+    for part_SF, share in parts:
+        scale_F = part_SF.std(axis=0)
         scale_F[scale_F < 1e-9] = 1.0
-        shrunk_FF, _ = ledoit_wolf(residuals / scale_F)
-        covariance_FF += counts_W[way] * shrunk_FF * np.outer(scale_F, scale_F)
-    covariance_FF /= max(1, counts_W[counts_W > 1].sum())
-    if np.trace(covariance_FF) < 1e-9:
-        covariance_FF = np.eye(x_SF.shape[1]) * x_SF.shape[1]
-    weights_FW = np.linalg.lstsq(covariance_FF, means_WF.T, rcond=None)[0]
-    offsets_W = np.log(counts_W / counts_W.sum()) - 0.5 * (means_WF.T * weights_FW).sum(axis=0)
-    return softmax(x_QF @ weights_FW + offsets_W)
+        shrunk_FF, _ = ledoit_wolf(part_SF / scale_F, assume_centered=True)
+        covariance_FF += share * len(part_SF) * shrunk_FF * np.outer(scale_F, scale_F)
+    return covariance_FF
 
 
 def random_forest(
@@ -131,7 +146,9 @@ def svm_rbf(x_SF: FloatArray, y_S: IntArray, x_QF: FloatArray, ways: int, seed: 
     """
     from sklearn.svm import SVC
 
-    decision = SVC(C=_SVM_C, gamma="scale").fit(x_SF, y_S).decision_function(x_QF)
+    # The seed has no effect, but without one the global generator would be advanced.
+    model = SVC(C=_SVM_C, gamma="scale", random_state=seed).fit(x_SF, y_S)
+    decision = model.decision_function(x_QF)
     if ways == 2:
         decision = np.stack([-decision, decision], axis=1)
     return softmax(decision)
@@ -140,11 +157,11 @@ def svm_rbf(x_SF: FloatArray, y_S: IntArray, x_QF: FloatArray, ways: int, seed: 
 def knn(x_SF: FloatArray, y_S: IntArray, x_QF: FloatArray, ways: int, seed: int) -> FloatArray:
     """Three nearest neighbours, votes smoothed by half a vote per class.
 
-    A nearer neighbour's vote weighs one percent more, which only breaks ties: at one row per
-    class, the method is the nearest neighbour and not the lowest class number.
+    One neighbour where a class has a single row, which could never win two votes of three. A
+    nearer neighbour's vote weighs one percent more, which only breaks ties.
     """
     distance_QS = squared_distances(x_QF, x_SF)
-    neighbours = min(_NEIGHBOURS, len(y_S))
+    neighbours = min(_NEIGHBOURS, 2 * int(np.bincount(y_S, minlength=ways).min()) - 1)
     nearest = np.argsort(distance_QS, axis=1, kind="stable")[:, :neighbours]
     votes_QW = np.full((len(x_QF), ways), 0.5)
     for rank in range(neighbours):

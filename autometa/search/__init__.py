@@ -1,5 +1,9 @@
 """Search: a specification and a storage become a finished study."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from autometa.config import StudySpec, spec_from_dict
 from autometa.search._confirm import Confirmed as Confirmed
 from autometa.search._confirm import confirm as confirm
 from autometa.search._confirm import fresh_seed as fresh_seed
@@ -27,7 +31,7 @@ from autometa.search._worker import WorkerReport as WorkerReport
 from autometa.search._worker import run_worker as run_worker
 
 
-def objective(spec: object) -> Objective:
+def objective(spec: StudySpec | Mapping[str, Any]) -> Objective:
     """Returns an objective for one's own ``study.optimize``.
 
     Args:
@@ -36,8 +40,6 @@ def objective(spec: object) -> Objective:
     Raises:
         UserError: the specification or its tables cannot be used.
     """
-    from autometa.config import StudySpec, spec_from_dict
-
     return Objective(spec if isinstance(spec, StudySpec) else spec_from_dict(spec))
 
 

@@ -193,7 +193,9 @@ def _run_job(
 ) -> Confirmed:
     spec = data.spec
     config = candidate_config(spec, params)
-    folder = run_folder / "confirm" / f"{config_hash(config, identity=data.identity())}-{seed_index}"
+    folder = (
+        run_folder / "confirm" / f"{config_hash(config, identity=data.identity())}-{seed_index}"
+    )
     result = folder / "result.json"
     if result.exists():
         value = float(json.loads(result.read_text())["value"])

@@ -14,7 +14,7 @@ from autometa.episodes import TrainingEpisodes, evaluation_episodes
 from autometa.errors import UserError
 from autometa.evaluation import EvaluationTask, ScoreSheet, score_baselines
 from autometa.learners import build_learner
-from autometa.tables import Roles, ScaledTable, cache_folder, load_roles
+from autometa.tables import Roles, ScaledTable, default_cache_dir, load_roles
 from autometa.typing import Setting
 
 REFERENCE = "logistic_regression"
@@ -36,6 +36,8 @@ class StudyData:
     spec: StudySpec
     roles: Roles
     cache: Path
+    _task_lists: dict[tuple[str, int], list[EvaluationTask]] = field(default_factory=dict)
+    _sheets: dict[tuple[str, int], ScoreSheet] = field(default_factory=dict)
     _streams: dict[tuple[int, int | None], TrainingEpisodes] = field(default_factory=dict)
 
     @classmethod
@@ -46,18 +48,13 @@ class StudyData:
             UserError: a source cannot be read, a family is on two sides, or no table can be
                 scored.
         """
-        cache = cache_folder()
+        cache = default_cache_dir()
         roles = load_roles(spec.tables, cache)
         return cls(spec=spec, roles=roles, cache=cache)
 
     def tables_by_role(self) -> dict[str, tuple[ScaledTable, ...]]:
         """Returns the tables of each role."""
-        return {
-            "train": self.roles.train,
-            "validation": self.roles.validation,
-            "confirm": self.roles.confirm,
-            "test": self.roles.test,
-        }
+        return dict(self.roles.items())
 
     def hashes(self) -> dict[str, dict[str, str]]:
         """Returns the content hash of every real table by role and name."""
@@ -115,10 +112,30 @@ class StudyData:
         workers: int = 1,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> ScoreSheet:
-        """Returns the baselines' scores on tasks, from the cache where it has them."""
-        return score_baselines(tasks, self.cache, workers=workers, on_progress=on_progress)
+        """Returns the baselines' scores on tasks of this study, computed once.
+
+        Args:
+            tasks: one of the lists that this object makes.
+            workers: processes to use for what the cache on disk does not have.
+            on_progress: called with (units done, units).
+        """
+        if not tasks:
+            return ScoreSheet.from_rows([])
+        key = (tasks[0].role, tasks[0].seed)
+        if key not in self._sheets:
+            self._sheets[key] = score_baselines(
+                tasks, self.cache, workers=workers, on_progress=on_progress
+            )
+        return self._sheets[key]
 
     def _tasks(
+        self, tables: Sequence[ScaledTable], role: str, *, seed: int
+    ) -> list[EvaluationTask]:
+        if (role, seed) not in self._task_lists:
+            self._task_lists[role, seed] = self._drawn_tasks(tables, role, seed=seed)
+        return self._task_lists[role, seed]
+
+    def _drawn_tasks(
         self, tables: Sequence[ScaledTable], role: str, *, seed: int
     ) -> list[EvaluationTask]:
         episodes = self.spec.episodes

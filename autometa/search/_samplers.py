@@ -11,9 +11,7 @@ from optuna.exceptions import ExperimentalWarning
 from autometa.config import StudySpec
 
 
-def build_sampler(
-    spec: StudySpec, *, worker: int, trials: int
-) -> optuna.samplers.BaseSampler:
+def build_sampler(spec: StudySpec, *, worker: int, trials: int) -> optuna.samplers.BaseSampler:
     """Returns a sampler seeded by (study seed, worker, trials in the study).
 
     A fresh seed for every trial keeps workers from proposing equal points and makes a resumed

@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 
 from autometa.config import (
+    LEARNER_PARAMETER,
     Choices,
     Dimension,
     FloatRange,
@@ -18,8 +19,6 @@ from autometa.config import (
     StudySpec,
     learner_config,
 )
-
-LEARNER_PARAMETER = "learner"
 
 
 def suggest(trial: optuna.Trial, spec: StudySpec) -> dict[str, Any]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+import warnings
 from pathlib import Path
+from typing import Any
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 
 from autometa.config import StudySpec, default_params, spec_from_dict, spec_to_dict
@@ -43,18 +46,26 @@ def prepare_study(spec: StudySpec, data: StudyData) -> tuple[optuna.Study, bool]
     study, created = create_or_load_study(
         storage,
         spec.name,
-        spec=spec_to_dict(spec),
+        spec=_without_storage(spec),
         fingerprint=data.fingerprint(),
     )
     if not study.get_trials(deepcopy=False):
-        study.set_metric_names([_METRIC])
+        with warnings.catch_warnings():
+            # Experimental since Optuna 3.2; it names the axis in the dashboard, nothing else.
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names([_METRIC])
         for params in default_params(spec):
             study.enqueue_trial(params, user_attrs={ORIGIN: "default"}, skip_if_exists=True)
     return study, created
 
 
+def _without_storage(spec: StudySpec) -> dict[str, Any]:
+    """The specification as it is kept: a storage URL may hold a password."""
+    return {key: value for key, value in spec_to_dict(spec).items() if key != "storage"}
+
+
 def load_spec(study: optuna.Study) -> StudySpec:
-    """Returns the specification that a study was last started with."""
+    """Returns the specification that a study was last started with, but for its storage."""
     return spec_from_dict(study_spec(study))
 
 

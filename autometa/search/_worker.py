@@ -16,7 +16,9 @@ from pathlib import Path
 import optuna
 import torch
 from optuna.trial import TrialState
+from threadpoolctl import threadpool_limits
 
+from autometa.config import StudySpec
 from autometa.errors import AutometaError, RunError
 from autometa.logging import get_logger
 from autometa.search._data import StudyData
@@ -26,22 +28,21 @@ from autometa.search._samplers import build_pruner, build_sampler
 from autometa.search._space import candidate_config
 from autometa.search._study import deadline_of, load_spec
 from autometa.storages import (
-    FINISHED,
     INTERRUPTED,
-    OVER_BUDGET,
     REASON,
-    counted,
     fail_and_requeue,
     load_study,
     open_storage,
     reap_orphans,
     stamp_trial,
     storage_errors,
+    study_lock,
     trials_done,
 )
 
 _logger = get_logger(__name__)
 _RENEW_SECONDS = 30.0
+_WAIT_SECONDS = 0.5
 
 
 class TrialInterrupted(BaseException):
@@ -91,6 +92,8 @@ def run_worker(
         RunError: the storage failed, or the study's tables have changed.
     """
     torch.set_num_threads(1)
+    # NumPy's linear algebra too: two threads on a busy machine wait for each other for ever.
+    threadpool_limits(limits=1)
     storage = open_storage(storage_url, create=False)
     study = load_study(storage, study_name)
     spec = load_spec(study)
@@ -106,17 +109,13 @@ def run_worker(
             return WorkerReport(finished, "time")
         with storage_errors(storage):
             reap_orphans(study)
-            done = trials_done(study)
-            if done >= spec.search.trials:
+            if trials_done(study) >= spec.search.trials:
                 return WorkerReport(finished, "budget")
-            trials = len(study.get_trials(deepcopy=False))
-            study.sampler = build_sampler(spec, worker=worker, trials=trials)
-            study.pruner = build_pruner(spec)
-            trial = study.ask()
-            stamp_trial(trial)
-            if _is_over_budget(study, trial, spec.search.trials):
-                fail_and_requeue(study, trial, reason=OVER_BUDGET, requeue=False)
-                return WorkerReport(finished, "budget")
+            trial = _claim(study, spec, worker=worker)
+            if trial is None:
+                # Other workers run the last trials; should one of them die, this one goes on.
+                stop.wait(_WAIT_SECONDS)
+                continue
             running.start(trial)
             told = _run_trial(study, trial, objective)
         if told is None:
@@ -148,7 +147,7 @@ def _run_trial(
         if study.trials[trial.number].state == TrialState.RUNNING:
             raise
         # A reaper took this worker for dead, for example while it was suspended.
-        _logger.warning("trial %d was taken over meanwhile; result dropped: %s", trial.number, error)
+        _logger.warning("trial %d was taken over meanwhile: %s", trial.number, error)
         return None
     _clean_up(objective, told)
     return told
@@ -163,18 +162,22 @@ def _clean_up(objective: Objective, told: optuna.trial.FrozenTrial) -> None:
         checkpoints.remove()
 
 
-def _is_over_budget(study: optuna.Study, trial: optuna.Trial, budget: int) -> bool:
-    """Whether the trials before this one, finished or running, already use the budget up.
+def _claim(study: optuna.Study, spec: StudySpec, *, worker: int) -> optuna.Trial | None:
+    """Asks for a trial and marks it as this worker's; None where the budget is claimed already.
 
-    Decided by trial number, so that of several workers that ask at once exactly the surplus ones
-    step back.
+    Counting and asking are one step under the study's lock, so that workers that look at the
+    same moment do not run more trials than the budget has.
     """
-    before = [other for other in study.get_trials(deepcopy=False) if other.number < trial.number]
-    claimed = sum(
-        counted(other) if other.state in FINISHED else other.state == TrialState.RUNNING
-        for other in before
-    )
-    return claimed >= budget
+    with study_lock(study._storage):
+        trials = study.get_trials(deepcopy=False)
+        running = sum(trial.state == TrialState.RUNNING for trial in trials)
+        if trials_done(study) + running >= spec.search.trials:
+            return None
+        study.sampler = build_sampler(spec, worker=worker, trials=len(trials))
+        study.pruner = build_pruner(spec)
+        trial = study.ask()
+        stamp_trial(trial)
+        return trial
 
 
 @dataclass

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from autometa.tables._encoder import FrameEncoder
     from autometa.tables._families import SharedRows, check_leakage, find_families, shared_rows
     from autometa.tables._load_scaled import load_scaled
+    from autometa.tables._read_file import read_frame
     from autometa.tables._records import EncodedTable, RowHashes, ScaledTable, Skipped, Table
     from autometa.tables._roles import ROLES, Roles, load_roles
     from autometa.tables._scaling import N_CHANNELS, N_STATISTICS, ScaledRows, Scaling, scale_rows
@@ -52,6 +53,7 @@ _MODULES = {
     "load_source": "_sources",
     "make_table": "_contents",
     "parse_source": "_sources",
+    "read_frame": "_read_file",
     "scale_rows": "_scaling",
     "scale_table": "_encode",
     "shared_rows": "_families",
@@ -86,6 +88,7 @@ __all__ = [
     "load_source",
     "make_table",
     "parse_source",
+    "read_frame",
     "scale_rows",
     "scale_table",
     "shared_rows",

@@ -98,8 +98,11 @@ def read_cells(column: pd.Series, name: str) -> Cells:  # noqa: PLR0911 (a table
         return _numbers(CellKind.NUMBERS, _floats(column.dt.total_seconds()))
     if isinstance(dtype, pd.PeriodDtype):
         return _dates(column.dt.to_timestamp())
-    if dtypes.is_datetime64_any_dtype(dtype):
+    if isinstance(dtype, np.dtype | pd.DatetimeTZDtype) and dtypes.is_datetime64_any_dtype(dtype):
         return _dates(column)
+    if isinstance(dtype, pd.ArrowDtype):
+        column = column.astype(object)
+        dtype = column.dtype
     if dtypes.is_object_dtype(dtype):
         return _objects(column, name)
     return _texts(column)

@@ -13,7 +13,7 @@ from autometa.tables._scaling import scale_rows
 if TYPE_CHECKING:
     from autometa.typing import BoolArray, FloatArray
 
-ENCODING_VERSION = 1
+ENCODING_VERSION = 2
 """Part of the key of every cached table: raise it with any change of encoding or scaling."""
 
 MAX_ROWS = 6000

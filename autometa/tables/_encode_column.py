@@ -69,7 +69,7 @@ def _date_columns(plan: ColumnPlan, days_R: FloatArray) -> FloatArray:
     # 1970-01-01 was a Thursday; Monday counts as 0.
     parts = [days_R, np.sin(angle_R), np.cos(angle_R), np.mod(whole_R + 3, 7)]
     if plan.has_hour:
-        parts.append((days_R - whole_R) * 24)
+        parts.append(np.round((days_R - whole_R) * 24, 6))  # days have few digits to spare
     return np.stack(parts, axis=1)
 
 

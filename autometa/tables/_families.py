@@ -16,8 +16,15 @@ from itertools import combinations
 import numpy as np
 
 from autometa.errors import UserError
-from autometa.tables._records import SYNTHETIC, EncodedTable, RowHashes, ScaledTable, Table
-from autometa.tables._row_hashes import SKETCH_SIZE, row_hashes
+from autometa.tables._records import (
+    SKETCH_SIZE,
+    SYNTHETIC,
+    EncodedTable,
+    RowHashes,
+    ScaledTable,
+    Sketch,
+    Table,
+)
 from autometa.typing import IntArray
 
 SHARED_SHARE = 0.2
@@ -41,13 +48,17 @@ class SharedRows:
 
 
 def shared_rows(tables: Sequence[Table | EncodedTable | ScaledTable]) -> list[SharedRows]:
-    """Returns the pairs of tables of which the smaller shares at least 20 % of its rows."""
+    """Returns the pairs of tables of which the smaller shares at least 20 % of its rows.
+
+    What chance would make them share is added to these 20 % (see ``_row_hashes``).
+    """
     found: dict[tuple[int, int], float] = {}
     hashes = [_hashes_of(table) for table in tables]
-    for sketches in ([h.features_K for h in hashes], [h.cells_K for h in hashes]):
+    for sketches in ([h.features for h in hashes], [h.cells for h in hashes]):
         for first, second in _pairs_with_a_common_hash(sketches):
-            share = _containment(sketches[first], sketches[second])
-            if share >= SHARED_SHARE:
+            share = _containment(sketches[first].smallest_K, sketches[second].smallest_K)
+            by_chance = max(sketches[first].repeated, sketches[second].repeated)
+            if share >= SHARED_SHARE + by_chance:
                 pair = (first, second)
                 found[pair] = max(share, found.get(pair, 0.0))
     return [SharedRows(*pair, share) for pair, share in sorted(found.items())]
@@ -117,12 +128,17 @@ def check_leakage(roles: Mapping[str, Sequence[Table | EncodedTable | ScaledTabl
 
 
 def _hashes_of(table: Table | EncodedTable | ScaledTable) -> RowHashes:
-    return row_hashes(table) if isinstance(table, Table) else table.hashes
+    if not isinstance(table, Table):
+        return table.hashes
+    from autometa.tables._row_hashes import row_hashes
+
+    return row_hashes(table)
 
 
-def _pairs_with_a_common_hash(sketches: Sequence[IntArray]) -> set[tuple[int, int]]:
-    every = np.concatenate([np.empty(0, np.uint64), *sketches])
-    owner = np.repeat(np.arange(len(sketches)), [len(sketch) for sketch in sketches])
+def _pairs_with_a_common_hash(sketches: Sequence[Sketch]) -> set[tuple[int, int]]:
+    hashes = [sketch.smallest_K for sketch in sketches]
+    every = np.concatenate([np.empty(0, np.uint64), *hashes])
+    owner = np.repeat(np.arange(len(hashes)), [len(own) for own in hashes])
     order = np.argsort(every, kind="stable")
     every, owner = every[order], owner[order]
     starts = np.flatnonzero(np.append(True, every[1:] != every[:-1])) if len(every) else every

@@ -8,7 +8,7 @@ import numpy as np
 
 from autometa.tables._cache import CacheEntry, cached, default_cache_dir
 from autometa.tables._encode import ENCODING_VERSION, encode_table, scale_table
-from autometa.tables._records import EncodedTable, RowHashes, ScaledTable, Table
+from autometa.tables._records import EncodedTable, RowHashes, ScaledTable, Sketch, Table
 from autometa.tables._scaling import N_CHANNELS, N_STATISTICS
 
 
@@ -47,8 +47,8 @@ def _packed(table: ScaledTable) -> CacheEntry:
             "is_indicator": table.is_indicator_F,
             "source_column": table.source_column_F,
             "y": table.y_R,
-            "feature_hashes": table.hashes.features_K,
-            "cell_hashes": table.hashes.cells_K,
+            "feature_hashes": table.hashes.features.smallest_K,
+            "cell_hashes": table.hashes.cells.smallest_K,
         },
         {
             "class_names": list(table.class_names),
@@ -56,6 +56,7 @@ def _packed(table: ScaledTable) -> CacheEntry:
             "raw_rows": table.raw_rows,
             "raw_columns": table.raw_columns,
             "contents": table.hashes.contents,
+            "repeated": [table.hashes.features.repeated, table.hashes.cells.repeated],
         },
     )
 
@@ -81,5 +82,9 @@ def _unpacked(entry: CacheEntry, table: Table | EncodedTable) -> ScaledTable:
         dropped=dict(values["dropped"]),
         raw_rows=values["raw_rows"],
         raw_columns=values["raw_columns"],
-        hashes=RowHashes(arrays["feature_hashes"], arrays["cell_hashes"], values["contents"]),
+        hashes=RowHashes(
+            Sketch(arrays["feature_hashes"], values["repeated"][0]),
+            Sketch(arrays["cell_hashes"], values["repeated"][1]),
+            values["contents"],
+        ),
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autometa.typing import BoolArray, FloatArray, IntArray
 
@@ -28,24 +29,37 @@ class Skipped:
     reason: str
 
 
-def _no_hashes() -> IntArray:
-    return np.empty(0, dtype=np.uint64)
+SKETCH_SIZE = 4096
+"""Largest number of row hashes that a table keeps."""
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """The smallest hashes of the rows that occur once in a table (see ``_row_hashes``).
+
+    Attributes:
+        smallest_K: up to ``SKETCH_SIZE`` hashes, ascending, uint64; none where the rows are too
+            alike to recognise a table by them.
+        repeated: share of the rows that occur more than once.
+    """
+
+    smallest_K: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    repeated: float = 1.0
 
 
 @dataclass(frozen=True)
 class RowHashes:
-    """What a table's rows are recognised by (see ``_row_hashes``), whatever columns are called.
+    """What a table's rows are recognised by, whatever its columns are called.
 
     Attributes:
-        features_K: the smallest hashes of rows that occur once, ascending, uint64; empty where
-            the rows are too alike to recognise a table by them.
-        cells_K: the same for rows that include the target, so that a table is recognised when
-            another of its columns is the target.
+        features: of the rows without the target.
+        cells: of the rows with the target, so that a table is recognised when another of its
+            columns is the target.
         contents: a hash of all rows with the target, in any order; 0 where there are too few.
     """
 
-    features_K: IntArray = field(default_factory=_no_hashes)
-    cells_K: IntArray = field(default_factory=_no_hashes)
+    features: Sketch = field(default_factory=Sketch)
+    cells: Sketch = field(default_factory=Sketch)
     contents: int = 0
 
 

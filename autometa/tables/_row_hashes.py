@@ -8,6 +8,8 @@ matter either. Identifiers and constant columns are left out too.
 Chance makes different tables share rows where a row says little: the 512 rows of a truth table of
 9 binary columns are 10 multisets. Only rows that occur once in their table can therefore tell of a
 common origin, and a table is compared at all only where at least half of its rows are such, and 20.
+The share of repeated rows is kept: by chance alone, a row of another table with cells alike would
+be found in this one as often as this one's own rows are found in it again.
 Of these hashes each table keeps the ``SKETCH_SIZE`` smallest: a bottom-k MinHash sketch. Tables of
 which nothing but column names and row order differs are also recognised by a hash of all rows, for
 which a row need not say much. What neither can see: copies that were rescaled, recoded, or lost
@@ -23,10 +25,9 @@ from numpy.typing import NDArray
 
 from autometa.tables._cells import CellKind, Cells, parse_number, read_cells
 from autometa.tables._columns import ColumnPlan, plan_column
-from autometa.tables._records import RowHashes, Table
+from autometa.tables._records import SKETCH_SIZE, RowHashes, Sketch, Table
 from autometa.typing import FloatArray
 
-SKETCH_SIZE = 4096
 _MIN_ROWS = 20
 _SINGLE_SHARE = 0.5
 _MANTISSA_BITS = 13
@@ -43,12 +44,12 @@ def row_hashes(table: Table) -> RowHashes:
     return RowHashes(_sketch(features_R), _sketch(cells_R), _contents(cells_R))
 
 
-def _sketch(hashes_R: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _sketch(hashes_R: NDArray[np.uint64]) -> Sketch:
     distinct, counts = np.unique(_mix(hashes_R), return_counts=True)
     single = distinct[counts == 1]
     if len(single) < max(_MIN_ROWS, _SINGLE_SHARE * len(hashes_R)):
-        return np.empty(0, np.uint64)
-    return np.asarray(single[:SKETCH_SIZE], np.uint64)
+        return Sketch()
+    return Sketch(single[:SKETCH_SIZE], 1 - len(single) / len(hashes_R))
 
 
 def _contents(hashes_R: NDArray[np.uint64]) -> int:

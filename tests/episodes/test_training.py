@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from autometa.episodes import EpisodeBatch, TrainingEpisodes
+from autometa.episodes import EpisodeBatch, TrainingEpisodes, _training
 from autometa.errors import UserError
-from autometa.tables import ScaledTable
+from autometa.tables import ScaledTable, load_scaled, synthetic_table
 
 MakeTable = Callable[..., ScaledTable]
 SHARES = {"synthetic_share": 0.5, "augmented_share": 0.4}
@@ -200,17 +202,31 @@ def test_ways_are_limited_by_the_study(synthetic: list[ScaledTable]) -> None:
 
 
 def test_batches_of_a_group_are_sorted_by_width(
-    real: list[ScaledTable], synthetic: list[ScaledTable]
+    make_table: MakeTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four batches are drawn at once so that wide tasks share a batch and pad less."""
-    episodes = TrainingEpisodes(real, synthetic, **SETUP | {"components": None})
+    monkeypatch.setattr(_training, "_SETTING_SHARES", (0.0, 0.0, 1.0))
+    tables = [make_table([50, 50], columns=columns) for columns in (3, 8, 15, 25)]
+    episodes = TrainingEpisodes([], tables, **SETUP)
 
-    spreads = []
-    for group in range(12):
+    for group in range(4):
         widths = [
-            batch.column_mask_TF.any(0).nonzero().max() + 1
-            for batch in (episodes.batch(4 * group + position) for position in range(4))
+            episodes.batch(4 * group + position).column_mask_TF.sum(1) for position in range(4)
         ]
-        spreads.append(float(max(widths) - min(widths)))
 
-    assert np.mean(spreads) > 15
+        ordered = sorted(widths, key=lambda width_T: (int(width_T.min()), int(width_T.max())))
+        for narrower, wider in itertools.pairwise(ordered):
+            assert narrower.max() <= wider.min()
+
+
+def test_tables_from_the_cache_make_batches(tmp_path: Path) -> None:
+    """Read-only, memory-mapped tables can be drawn from, relabelled and packed."""
+    tables = [load_scaled(synthetic_table(0, index), tmp_path) for index in range(3)]
+    assert not tables[0].x_RFH.flags.writeable
+
+    batch = TrainingEpisodes(tables, tables, **SETUP | {"augmented_share": 0.9}).batch(0)
+
+    assert torch.isfinite(batch.x_TRFH).all()
+    assert torch.isfinite(batch.stats_TFJ).all()
+    assert batch.basis_TFC is not None
+    assert torch.isfinite(batch.basis_TFC).all()

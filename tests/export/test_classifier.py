@@ -15,7 +15,7 @@ import torch
 from sklearn.exceptions import NotFittedError
 
 from autometa.errors import RunError
-from autometa.export import load
+from autometa.export import FewShotClassifier, load
 from autometa.learners import AbstractLearner
 
 Blobs = Callable[..., tuple[np.ndarray, np.ndarray]]
@@ -29,6 +29,16 @@ LEARNERS: list[tuple[str, dict[str, Any]]] = [
     ("column_kernel", {"adapt": "head+scales"}),
 ]
 every_learner = pytest.mark.parametrize(("name", "values"), LEARNERS)
+
+
+@pytest.fixture
+def learned(write: WriteExport, untrained: Untrained) -> Callable[..., FewShotClassifier]:
+    """Returns a maker of classifiers, ``learned(name, **config values)``."""
+
+    def make(name: str, **values: Any) -> FewShotClassifier:
+        return load(write(learner=untrained(name, **values)))
+
+    return make
 
 
 @every_learner
@@ -102,8 +112,7 @@ def test_labels_of_any_kind(export: Path, y: Any, classes: list[Any] | None) -> 
 
 @every_learner
 def test_predictions_do_not_depend_on_chunks(
-    write: WriteExport,
-    untrained: Untrained,
+    learned: Callable[..., FewShotClassifier],
     mixed: Mixed,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
@@ -111,7 +120,7 @@ def test_predictions_do_not_depend_on_chunks(
 ) -> None:
     """Rows are predicted alike alone, in small chunks and all at once."""
     X, y = mixed
-    classifier = load(write(learner=untrained(name, **values))).fit(X, y)
+    classifier = learned(name, **values).fit(X, y)
     at_once = classifier.predict_proba(X)
 
     monkeypatch.setattr("autometa.export._classifier._MAX_CHUNK_ROWS", 7)

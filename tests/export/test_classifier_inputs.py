@@ -48,7 +48,7 @@ def test_arrays_are_matched_by_position(export: Path) -> None:
 
     assert not hasattr(classifier, "feature_names_in_")
     assert classifier.predict(X.to_numpy().tolist()).tolist() == Y
-    with pytest.raises(UserError, match="X has 1 features, but .* is expecting 2 features"):
+    with pytest.raises(UserError, match=r"X has 1 features, but .* is expecting 2 features"):
         classifier.predict([[1.0]])
 
 

@@ -36,7 +36,7 @@ def replace_weights(folder: Path, raw: bytes) -> None:
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     """The message says which folder is not there."""
-    with pytest.raises(UserError, match="must be an existing folder; got .*nowhere"):
+    with pytest.raises(UserError, match=r"must be an existing folder; got .*nowhere"):
         read_export(tmp_path / "nowhere")
 
 
@@ -139,7 +139,7 @@ def test_an_unknown_learner_is_named(export: Path) -> None:
     """The message lists the learners that there are."""
     edit(export, "name: column_kernel", "name: transformer")
 
-    with pytest.raises(UserError, match="column_kernel.*transformer"):
+    with pytest.raises(UserError, match=r"column_kernel.*transformer"):
         read_export(export)
 
 
@@ -202,6 +202,18 @@ def test_loading_checks_at_once_and_constructing_does_not(tmp_path: Path) -> Non
 
     with pytest.raises(UserError, match="existing folder"):
         load(tmp_path / "nowhere")
+
+
+def test_the_pretrained_export_is_the_default(
+    export: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a path, the export of the package is used."""
+    monkeypatch.setattr("autometa.export._read.PRETRAINED", export)
+
+    classifier = FewShotClassifier().fit([[0.0], [1.0]], ["a", "b"])
+
+    assert read_export().path == export
+    assert classifier.predict([[0.9]]).tolist() == ["b"]
 
 
 def test_a_missing_pretrained_export_is_explained(

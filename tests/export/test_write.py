@@ -48,7 +48,7 @@ def test_the_configuration_can_be_pasted_into_a_study_file(export: Path) -> None
     document = parse_yaml((export / "meta_config.yaml").read_text())
 
     assert document["schema_version"] == 1
-    assert list(document["learner"])[0] == "name"
+    assert next(iter(document["learner"])) == "name"
     assert ColumnKernelConfig(**document["learner"]) == ColumnKernelConfig(
         inner_steps=2, width=8, depth=2
     )
@@ -133,8 +133,31 @@ def test_a_full_disk_leaves_the_older_export(write: WriteExport) -> None:
     folder = write()
     old = contents(folder)
 
-    with pytest.raises(RunError, match="No space left on device.*unchanged: free space"):
+    with pytest.raises(RunError, match=r"No space left on device.*unchanged: free space"):
         write(sheet=FullDisk())
+
+    assert contents(folder) == old
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+@pytest.mark.parametrize("written", range(3))
+def test_a_disk_that_is_full_at_any_file_leaves_the_older_export(
+    write: WriteExport, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    """Whichever file does not fit any more, nothing changes."""
+    folder = write()
+    old = contents(folder)
+    fsync, calls = os.fsync, []
+
+    def fsync_until(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) > written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync_until)
+    with pytest.raises(RunError, match="No space left on device"):
+        write()
 
     assert contents(folder) == old
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
@@ -182,7 +205,7 @@ def test_a_foreign_folder_is_never_replaced(
     target.mkdir(exist_ok=True)
     (target / "thesis.txt").write_text("years of work")
 
-    with pytest.raises(UserError, match="only an earlier export may be replaced.*thesis.txt"):
+    with pytest.raises(UserError, match=r"only an earlier export may be replaced.*thesis\.txt"):
         write(target)
 
     assert (target / "thesis.txt").read_text() == "years of work"

@@ -1,0 +1,106 @@
+"""``autometa export``: a copy of the confirmed winner, or any completed trial."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from autometa.cli._printing import clean, hush_optuna, log_to_stderr, tell
+from autometa.cli._studies import WINNER, StorageOption
+from autometa.errors import RunError, UserError
+
+if TYPE_CHECKING:
+    from autometa.export import Export
+
+_EXPORT_FILES = {"meta_config.yaml", "weights.safetensors", "scores.parquet", "card.md"}
+
+
+def export(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write.")],
+    storage: StorageOption = None,
+    trial: Annotated[
+        int | None,
+        typer.Option("--trial", metavar="N", min=0, help="A trial instead of the winner."),
+    ] = None,
+) -> None:
+    """Write the classifier that a study has found to a folder.
+
+    Without --trial it is the confirmed winner, with the weights that were tested.
+    """
+    from autometa.storages import load_study, open_storage
+
+    hush_optuna()
+    log_to_stderr()
+    opened = load_study(open_storage(storage, create=False), study)
+    if trial is None and WINNER not in opened.user_attrs:
+        raise UserError(
+            f"the study {study!r} has no confirmed winner yet: run `autometa tune` to its end, or "
+            "name a trial by --trial"
+        )
+
+    # Before a trial is trained again, which may take minutes.
+    _require_replaceable(output)
+    if trial is None:
+        from autometa.search import run_folder_of
+
+        written = copy_export(run_folder_of(study) / "export", output)
+    else:
+        from autometa.study_export import export_trial
+
+        written = export_trial(opened, trial, output)
+    tell(clean(f"{output}: {written.config.name} of trial {written.provenance.get('trial')}"))
+
+
+def copy_export(source: Path, target: Path) -> Export:
+    """Copies an export whole or not at all and returns the copy, which was read and checked.
+
+    Raises:
+        UserError: the source is no export, or the target exists and is something else than one.
+        RunError: the copy could not be written.
+    """
+    from autometa.export import read_export
+
+    read_export(source)
+    target = Path(os.path.abspath(target))
+    _require_replaceable(target)
+    token = secrets.token_hex(4)
+    fresh = target.with_name(f".{target.name}.writing-{token}")
+    aside = target.with_name(f".{target.name}.replaced-{token}")
+    try:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(source, fresh)
+            read_export(fresh)
+            if target.exists():
+                target.rename(aside)
+            fresh.rename(target)
+        finally:
+            if aside.exists() and not target.exists():
+                aside.rename(target)
+            shutil.rmtree(fresh, ignore_errors=True)
+            shutil.rmtree(aside, ignore_errors=True)
+    except OSError as error:
+        raise RunError(
+            f"{target} could not be written ({error.strerror or error}) and is unchanged: free "
+            "space or choose another folder"
+        ) from error
+    return read_export(target)
+
+
+def _require_replaceable(target: Path) -> None:
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise UserError(f"an export is a folder, but {target} is a file: choose another path")
+    foreign = sorted({path.name for path in target.iterdir()} - _EXPORT_FILES)
+    if foreign:
+        raise UserError(
+            f"only an earlier export may be replaced, but {target} holds {foreign[0]!r}: choose "
+            "another folder or empty this one"
+        )
