@@ -146,9 +146,9 @@ class _Run:
         )
         with SpentSeconds(self.study) as spent:
             self._search(spent)
-            self._stop_if_asked("after the search")
+            self._stop_if_asked("during the search")
             confirmed = self._confirm(spent)
-            self._stop_if_asked("after the confirmation")
+            self._stop_if_asked("during the confirmation")
             return self._test_and_export(confirmed)
 
     def _search(self, spent: SpentSeconds) -> None:

@@ -179,7 +179,7 @@ def _episode_data(task: EvaluationTask, names: Sequence[str]) -> list[_EpisodeDa
 
 def _score(episodes: Sequence[_EpisodeData], names: Sequence[str]) -> FloatArray:
     """Returns scores of shape (episodes, methods, fields), float64."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     scores_EMK = np.zeros((len(episodes), len(names), len(_FIELDS)))
     # One thread: matrices are tiny, workers share the cores, and sums keep their order.

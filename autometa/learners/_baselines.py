@@ -14,7 +14,7 @@ from autometa.errors import UserError
 from autometa.learners import _baseline_models as models
 from autometa.typing import FloatArray, IntArray, Setting
 
-BASELINE_VERSION = 1
+BASELINE_VERSION = 2
 """Counts up whenever a change alters a baseline's probabilities; part of every cache key."""
 
 BASELINES: tuple[str, ...] = (

@@ -1,0 +1,126 @@
+"""``autometa studies`` and ``autometa show``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from autometa.storages import create_or_load_study, open_storage
+
+Run = Callable[..., Any]
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished study")]
+
+
+def test_studies_are_listed(in_finished: Run) -> None:
+    """One line per study with its trials, in words and as JSON."""
+    text = in_finished("studies").out
+    data = json.loads(in_finished("studies", "--json").out)
+
+    assert text.splitlines()[0].split() == ["study", "done", "trials", "last", "activity"]
+    assert text.splitlines()[1].startswith("tiny ")
+    assert [(study["name"], study["trials_done"]) for study in data] == [("tiny", 2)]
+
+
+def test_an_empty_storage_has_no_studies(run: Run) -> None:
+    """A storage without studies is no error."""
+    open_storage("journal:empty.journal")
+
+    assert run("studies", "--storage", "journal:empty.journal").out == "no studies\n"
+    assert json.loads(run("studies", "--storage", "journal:empty.journal", "--json").out) == []
+
+
+def test_foreign_studies_are_marked(run: Run) -> None:
+    """A study of another program in the same storage is shown as such and not opened."""
+    storage = open_storage("journal:mixed.journal")
+    optuna.create_study(storage=storage, study_name="foreign")
+
+    listed = run("studies", "--storage", "journal:mixed.journal")
+    shown = run("show", "foreign", "--storage", "journal:mixed.journal")
+
+    assert "foreign (not made by autometa)" in listed.out
+    assert shown.code == 2
+    assert "not made by autometa" in shown.err
+
+
+def test_the_leaderboard_is_shown(in_finished: Run) -> None:
+    """The best trial stands first, with value, interval, baseline and parameters."""
+    lines = in_finished("show", "tiny").out.splitlines()
+
+    assert lines[0] == "study tiny: 2 of 2 trials done"
+    assert lines[2].split()[:3] == ["trial", "state", "value"]
+    assert lines[2].split()[-2:] == ["inner_lr", "inner_steps"]
+    assert " complete " in lines[3]
+    assert lines[-1].startswith("winner: trial ")
+
+
+def test_csv_and_json_hold_every_column(in_finished: Run) -> None:
+    """Numbers are whole in CSV and JSON; what is missing is empty or null, never NaN."""
+    rows = list(csv.DictReader(io.StringIO(in_finished("show", "tiny", "--csv").out)))
+    data = json.loads(in_finished("show", "tiny", "--json").out, parse_constant=_refuse)
+
+    assert len(rows) == len(data["trials"]) == 2
+    assert list(rows[0]) == list(data["trials"][0])
+    assert {"trial", "value", "low", "high", "params.inner_lr"} <= set(rows[0])
+    assert float(rows[0]["value"]) == data["trials"][0]["value"]
+    assert data["winner"]["trial"] in {trial["trial"] for trial in data["trials"]}
+
+
+@pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
+def test_top_cuts_the_list(form: list[str], in_finished: Run) -> None:
+    """--top N shows the first N trials in every form."""
+    out = in_finished("show", "tiny", "--top", "1", *form).out
+
+    if form == ["--json"]:
+        assert len(json.loads(out)["trials"]) == 1
+    elif form == ["--csv"]:
+        assert len(out.splitlines()) == 2
+    else:
+        assert "... and 1 more" in out
+
+
+def test_failures_are_counted_with_their_reasons(in_finished: Run) -> None:
+    """Each reason of failure is a line, and control characters in it are not printed."""
+    from autometa.storages import load_study
+
+    study = load_study(open_storage("journal:results/runs/studies.journal"), "tiny")
+    for reason in ("DivergedError: loss \x1b[31mnan", "DivergedError: loss \x1b[31mnan", "other"):
+        trial = study.ask()
+        trial.set_user_attr("autometa:reason", reason)
+        study.tell(trial, state=TrialState.FAIL)
+
+    lines = in_finished("show", "tiny").out.splitlines()
+
+    start = lines.index("failed  reason")
+    assert lines[start + 1 : start + 3] == ["2       DivergedError: loss ?[31mnan", "1       other"]
+
+
+def test_a_study_without_trials_can_be_shown(
+    in_finished: Run, folder: Path, study_file: Path
+) -> None:
+    """A study that was just made has no trials and no winner yet."""
+    from autometa.config import read_spec, spec_to_dict
+
+    spec = read_spec(study_file, ["name=fresh"])
+    storage = open_storage("journal:results/runs/studies.journal")
+    create_or_load_study(storage, "fresh", spec=spec_to_dict(spec), fingerprint={})
+
+    out = in_finished("show", "fresh").out
+
+    assert "study fresh: 0 of 2 trials done" in out
+    assert "no trials yet" in out
+    assert "no winner yet" in out
+    assert in_finished("show", "fresh", "--csv").code == 0
+    assert json.loads(in_finished("show", "fresh", "--json").out)["trials"] == []
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is not JSON")

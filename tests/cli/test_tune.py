@@ -1,0 +1,175 @@
+"""``autometa tune`` from the study file to the export, resumed, stopped and gone on with."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import autometa.tune  # noqa: F401 - the module is replaced below; the package's attribute hides it
+from autometa.errors import StoppedError
+
+Run = Callable[..., Any]
+Finished = tuple[Path, subprocess.CompletedProcess[str]]
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished study")]
+
+
+def test_the_summary_says_what_was_found_and_what_it_is_worth(finished: Finished) -> None:
+    """Stdout holds the role, methods by shots, baselines with intervals and the next commands."""
+    text = finished[1].stdout
+
+    for words in (
+        "Study tiny: trial ",
+        "There are neither test nor confirm tables",
+        "setting unlabelled: mean over 1 family (1 table, 6 episodes)",
+        "\nautometa ",
+        "\nlogistic_regression ",
+        "K=1: best baseline ",
+        "95 % CI",
+        "over 3 episodes",
+        "log-loss: ",
+        "In the unlabelled setting the learner is ",
+        "Meta-configuration: column_kernel with inner_lr ",
+        "Export: results/runs/tiny/export\n",
+        "  autometa dashboard tiny\n",
+        "  autometa predict --export results/runs/tiny/export ",
+    ):
+        assert words in text
+
+
+def test_progress_is_told_in_plain_lines(finished: Finished) -> None:
+    """Without a terminal every stage and trial is a line on stderr, without control characters."""
+    text = finished[1].stderr
+
+    for words in ("tables: ", "created", "scoring the baselines", "searching 2/2 trials", "wrote"):
+        assert words in text
+    assert [letter for letter in text if letter < " " and letter != "\n"] == []
+    assert "Warning" not in text
+    assert all(line.startswith("[") for line in text.splitlines())
+
+
+def test_a_finished_study_is_not_searched_again(in_finished: Run) -> None:
+    """The same command finds everything done, and tells the same."""
+    before = json.loads(in_finished("show", "tiny", "--json").out)
+    weights = Path("results/runs/tiny/export/weights.safetensors").read_bytes()
+
+    result = in_finished("tune", "tiny.yaml")
+
+    assert result.code == 0
+    assert "resumed with 2 trials done" in result.err
+    assert "searching" not in result.err
+    assert json.loads(in_finished("show", "tiny", "--json").out) == before
+    assert Path("results/runs/tiny/export/weights.safetensors").read_bytes() == weights
+
+
+def test_options_raise_the_budget_of_a_study(in_finished: Run) -> None:
+    """--trials counts in total, so that one more makes one more trial."""
+    result = in_finished("tune", "tiny.yaml", "--trials", "3")
+
+    assert result.code == 0
+    assert "searching 3/3 trials" in result.err
+
+
+def test_other_settings_are_refused_with_their_difference(in_finished: Run) -> None:
+    """A study is resumed only as what it is; the message names the key that differs."""
+    result = in_finished("tune", "tiny.yaml", "--set", "training.meta_batch=3")
+
+    assert result.code == 2
+    assert "training.meta_batch: 2 -> 3" in result.err
+    assert result.out == ""
+
+
+@pytest.mark.parametrize("storage", ["option", "file", "environment", "default"])
+def test_the_storage_is_that_of_option_file_environment_or_default(
+    storage: str, run: Run, study_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them wins over those that come after it in this list."""
+    seen = []
+
+    def stopped(spec: Any, **_options: object) -> None:
+        seen.append(spec.storage)
+        raise StoppedError("stopped by hand")
+
+    monkeypatch.setattr(sys.modules["autometa.tune"], "tune", stopped)
+    if storage != "default":
+        monkeypatch.setenv("AUTOMETA_STORAGE", "journal:environment.journal")
+    if storage in {"option", "file"}:
+        study_file.write_text(study_file.read_text() + "storage: journal:file.journal\n")
+    options = ["--storage", "journal:option.journal"] if storage == "option" else []
+
+    result = run("tune", study_file, *options)
+
+    assert result.err.endswith("autometa: stopped by hand\n")
+    assert seen == [
+        "journal:results/runs/studies.journal"
+        if storage == "default"
+        else f"journal:{storage}.journal"
+    ]
+
+
+def test_the_next_commands_name_a_storage_of_ones_own(in_finished: Run) -> None:
+    """What --storage was given has to be given again."""
+    result = in_finished(
+        "tune", "tiny.yaml", "--trials", "1", "--storage", "journal:my own.journal"
+    )
+
+    assert result.code == 0
+    assert "  autometa show tiny --storage 'journal:my own.journal'\n" in result.out
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupted_study_is_gone_on_with(
+    workers: int, study_file: Path, environment: dict[str, str], run: Run, monkeypatch: Any
+) -> None:
+    """Ctrl-C in a trial ends with 130 and one line; the same command then finishes the study."""
+    monkeypatch.setenv("AUTOMETA_CACHE", environment["AUTOMETA_CACHE"])
+    steps = ["--set", "training.outer_steps=300", "--set", "training.rungs=[300]"]
+    budget = ["--trials", str(workers), "--workers", str(workers)]
+    arguments = ["tune", "tiny.yaml", *steps, *budget]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "autometa", *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    _wait_for_a_running_trial(study_file.parent, environment)
+
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 130, err
+    assert out == ""
+    assert err.splitlines()[-1].startswith("autometa: stopped ")
+    assert "run the same command to go on" in err.splitlines()[-1]
+    assert "Traceback" not in err
+    states = json.loads(run("show", "tiny", "--json").out)["states"]
+    assert "RUNNING" not in states
+
+    assert run(*arguments).code == 0
+    shown = json.loads(run("show", "tiny", "--json").out)
+    assert shown["done"] == workers
+    assert shown["winner"] is not None
+
+
+def _wait_for_a_running_trial(folder: Path, environment: dict[str, str]) -> None:
+    from autometa.storages import list_studies, open_storage
+
+    journal = folder / "results" / "runs" / "studies.journal"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if journal.exists():
+            studies = list_studies(open_storage(f"journal:{journal}"))
+            if any("RUNNING" in study.trials for study in studies):
+                time.sleep(0.3)
+                return
+        time.sleep(0.1)
+    raise AssertionError("no trial was started")
