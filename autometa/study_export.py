@@ -29,6 +29,8 @@ from autometa.search import (
     candidate_config,
     fresh_seed,
     load_spec,
+    one_thread,
+    require_same_tables,
     run_folder_of,
     train_candidate,
 )
@@ -107,6 +109,7 @@ def export_trial(study: optuna.Study, number: int, target: Path) -> Export:
 
     Raises:
         UserError: there is no such trial, or it did not complete.
+        RunError: the tables have changed since, or the disk is full or not writable.
     """
     trials = study.get_trials(deepcopy=False)
     if not 0 <= number < len(trials):
@@ -122,6 +125,7 @@ def export_trial(study: optuna.Study, number: int, target: Path) -> Export:
         )
     spec = load_spec(study)
     data = StudyData.load(spec)
+    require_same_tables(study, data)
     objective = Objective(spec, data=data, run_folder=run_folder_of(spec.name))
     config = candidate_config(spec, trial.params)
     tasks = data.search_tasks()
@@ -144,7 +148,8 @@ def export_trial(study: optuna.Study, number: int, target: Path) -> Export:
 def _scored(learner: AbstractLearner, tasks: Sequence[EvaluationTask]) -> ScoreSheet:
     """Scores as the exported classifier computes: in float64."""
     learner = copy.deepcopy(learner).double()
-    return score_learner(learner, tasks, method=LEARNER_METHOD, dtype=torch.float64)
+    with one_thread():
+        return score_learner(learner, tasks, method=LEARNER_METHOD, dtype=torch.float64)
 
 
 def _existing(target: Path, identity: str) -> Export | None:

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import statistics
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import optuna
+from optuna.trial import FrozenTrial, TrialState
 
 from autometa.config import StudySpec, spec_from_dict
-from autometa.errors import StoppedError
+from autometa.errors import AutometaError, StoppedError, UserError
 from autometa.evaluation import ScoreSheet
 from autometa.export import Export, read_export
+from autometa.logging import get_logger
 from autometa.search import (
+    SECONDS,
     Confirmed,
     Progress,
     StudyData,
@@ -33,15 +37,23 @@ from autometa.search import (
     set_deadline,
     snapshot,
 )
-from autometa.storages import SpentSeconds, absolute_url, trials_done
+from autometa.storages import SpentSeconds, absolute_url, storage_errors, trials_done
 from autometa.study_export import export_confirmed
 
 RESERVED_SHARE = 0.2
 """Part of the study's seconds that is kept for confirm and test."""
 
 WINNER = "autometa:winner"
+FINALISTS = "autometa:finalists"
+"""User attribute of a study: the trials that are confirmed, and what they were chosen under."""
 
 _TICK_SECONDS = 0.5
+_LEAST_SECONDS = 1.0
+"""A search is not started, or started again, for less."""
+
+_CLOCK_JUMP_SECONDS = 5.0
+_logger = get_logger(__name__)
+
 Stage: TypeAlias = Literal["tables", "study", "baselines", "search", "confirm", "test", "export"]
 
 
@@ -109,6 +121,8 @@ def tune(
     """
     parsed = spec if isinstance(spec, StudySpec) else spec_from_dict(spec)
     count = workers if workers is not None else parsed.search.workers
+    if count < 1:
+        raise UserError(f"workers must be at least 1; got {count}: leave it out for the study's")
     run = _Run(parsed, count, stop or threading.Event(), on_event or (lambda _event: None))
     return run.to_the_end()
 
@@ -128,6 +142,7 @@ class _Run:
         self.stop = stop
         self.emit = emit
         self.folder = run_folder_of(spec.name)
+        self.started = time.monotonic()
 
     def to_the_end(self) -> TuneResult:
         self.data = StudyData.load(self.spec)
@@ -144,11 +159,13 @@ class _Run:
                 + ("created" if created else f"resumed with {done} trials done"),
             )
         )
-        with SpentSeconds(self.study) as spent:
+        # Tables are part of the command's seconds.
+        with SpentSeconds(self.study, since=self.started) as spent, _Ticker(spent.beat):
             self._search(spent)
             self._stop_if_asked("during the search")
             confirmed = self._confirm(spent)
             self._stop_if_asked("during the confirmation")
+            spent.close()  # the card tells the seconds up to here
             return self._test_and_export(confirmed)
 
     def _search(self, spent: SpentSeconds) -> None:
@@ -159,14 +176,29 @@ class _Run:
             on_progress=lambda done, total: self._baselines_scored("baselines", done, total),
         )
         limit = (1 - RESERVED_SHARE) * self.spec.search.seconds
-        left = limit - spent.total()
-        if left <= 0 or trials_done(self.study) >= self.spec.search.trials:
-            return
+        is_started = False
+        # The seconds are counted by a steady clock; the workers' deadline is a time of day, which
+        # a changed clock or a suspended machine makes too early.
+        while trials_done(self.study) < self.spec.search.trials and not self.stop.is_set():
+            left = limit - spent.total()
+            if left <= (_LEAST_SECONDS if is_started else 0):
+                return
+            is_started = True
+            self._search_for(left, limit, spent)
+
+    def _search_for(self, left: float, limit: float, spent: SpentSeconds) -> None:
+        """Lets workers search for so many seconds, or until the trials are used up."""
         set_deadline(self.study, seconds=left)
+        offset = time.time() - time.monotonic()
 
         def tick() -> None:
-            spent.beat()
-            progress = snapshot(self.study, self.spec)
+            nonlocal offset
+            shifted = time.time() - time.monotonic()
+            if abs(shifted - offset) > _CLOCK_JUMP_SECONDS:
+                offset = shifted
+                set_deadline(self.study, seconds=max(0.0, limit - spent.total()))
+            with storage_errors(self.study._storage):
+                progress = snapshot(self.study, self.spec)
             seconds_left = max(0.0, limit - spent.total())
             self.emit(
                 Event(
@@ -201,13 +233,8 @@ class _Run:
         tick()
 
     def _confirm(self, spent: SpentSeconds) -> list[Confirmed]:
-        count = _affordable_finalists(
-            self.study,
-            self.spec,
-            workers=self.workers,
-            seconds=self.spec.search.seconds - spent.total(),
-        )
-        trials = finalists(self.study, count=count)
+        with storage_errors(self.study._storage):
+            trials = self._finalists(self.spec.search.seconds - spent.total())
         chosen = [(trial.number, dict(trial.params)) for trial in trials]
         seeds = self.spec.search.confirm
         self.emit(Event("confirm", f"{len(chosen)} finalists, {seeds} fresh seeds each"))
@@ -218,11 +245,33 @@ class _Run:
             run_folder=self.folder,
             workers=self.workers,
             stop=self.stop,
-            on_progress=lambda done, total: (
-                spent.beat(),
-                self.emit(Event("confirm", "", done, total)),
-            )[-1],
+            on_progress=lambda done, total: self.emit(Event("confirm", "", done, total)),
         )
+
+    def _finalists(self, seconds: float) -> list[FrozenTrial]:
+        """Returns the trials to confirm: those chosen before, unless the search has gone on.
+
+        How many the remaining seconds allow is decided once. A resumed or repeated command has
+        fewer seconds left, and would else choose, and test, another winner.
+        """
+        search = self.spec.search
+        trials = self.study.get_trials(deepcopy=False)
+        chosen_under = {
+            "complete": sum(trial.state == TrialState.COMPLETE for trial in trials),
+            "finalists": search.finalists,
+            "confirm": search.confirm,
+            "seconds": search.seconds,
+        }
+        stored = self.study.user_attrs.get(FINALISTS, {})
+        if stored.get("chosen_under") == chosen_under:
+            return [trials[number] for number in stored["trials"]]
+        count = _affordable_finalists(self.study, self.spec, workers=self.workers, seconds=seconds)
+        chosen = finalists(self.study, count=count)
+        self.study.set_user_attr(
+            FINALISTS,
+            {"chosen_under": chosen_under, "trials": [trial.number for trial in chosen]},
+        )
+        return chosen
 
     def _test_and_export(self, confirmed: list[Confirmed]) -> TuneResult:
         winner = select(confirmed)
@@ -264,37 +313,46 @@ class _Run:
 
 
 class _Ticker:
-    """Calls a function twice a second in a thread while a worker runs in this process."""
+    """Calls a function twice a second in a thread while this one is busy.
 
-    def __init__(self, tick: Callable[[], None]) -> None:
+    A storage that fails for a moment is logged and the calls go on; any other error, such as one
+    of the caller's ``on_event``, ends them and is raised at the end.
+    """
+
+    def __init__(self, tick: Callable[[], object]) -> None:
         self._tick = tick
+        self._error: Exception | None = None
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> None:
         self._thread.start()
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
         self._end.set()
         self._thread.join()
+        if kind is None and self._error is not None:
+            raise self._error
 
     def _run(self) -> None:
         while not self._end.wait(_TICK_SECONDS):
-            self._tick()
+            try:
+                self._tick()
+            except AutometaError as error:
+                _logger.warning("progress could not be read or kept: %s", error)
+            except Exception as error:
+                self._error = error
+                return
 
 
 def _affordable_finalists(
     study: optuna.Study, spec: StudySpec, *, workers: int, seconds: float
 ) -> int:
-    """Returns how many finalists the remaining seconds allow, at least one.
-
-    What is confirmed already costs nothing, but it is one configuration at most in practice, and
-    a resumed run must choose as the first one did; so the number rests on the study alone.
-    """
+    """Returns how many finalists the remaining seconds allow, at least one."""
     durations = [
-        float(trial.user_attrs["autometa:train_seconds"])
+        float(trial.user_attrs[SECONDS])
         for trial in study.get_trials(deepcopy=False)
-        if "autometa:train_seconds" in trial.user_attrs
+        if SECONDS in trial.user_attrs
     ]
     if not durations:
         return spec.search.finalists

@@ -9,9 +9,14 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from autometa.config import StudySpec
 
 
 @pytest.fixture(autouse=True)
@@ -26,3 +31,57 @@ def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AUTOMETA_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("AUTOMETA_STORAGE", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def study_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Encoded tables and baseline scores of the little studies, shared by all test processes."""
+    root = tmp_path_factory.getbasetemp()
+    return (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "study-cache"
+
+
+@pytest.fixture
+def little_study(
+    study_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _isolated: None
+) -> Callable[..., StudySpec]:
+    """Makes specifications of studies of a second or two, and works in the test's own folder.
+
+    Sections given by name replace the keys that they hold, as in ``search={"trials": 3}``.
+    """
+    import optuna
+
+    from autometa.config import spec_from_dict
+
+    monkeypatch.setenv("AUTOMETA_CACHE", str(study_cache))
+    monkeypatch.chdir(tmp_path)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+    def make(**sections: Any) -> StudySpec:
+        study: dict[str, Any] = {
+            "name": "little",
+            "tables": {
+                "train": [{"source": "synthetic", "count": 20}],
+                "validation": [{"source": "sklearn", "names": ["wine"]}],
+                "test": [{"source": "sklearn", "names": ["iris"]}],
+            },
+            "episodes": {"shots": [1, 5], "per_table": 2, "queries": 5},
+            "learner": {"name": "fomaml", "columns": 8},
+            "space": {
+                "inner_lr": {"low": 0.01, "high": 1.0, "log": True},
+                "width": {"choices": [8, 16]},
+            },
+            "training": {
+                "outer_steps": 16,
+                "rungs": [2, 4, 8, 16],
+                "meta_batch": 2,
+                "device": "cpu",
+            },
+            "search": {"trials": 3, "seconds": 500, "confirm": 2, "finalists": 2},
+            "storage": f"journal:{tmp_path}/studies.journal",
+        }
+        for name, section in sections.items():
+            replaces = not isinstance(section, dict) or name in ("space", "learner")
+            study[name] = section if replaces else study[name] | section
+        return spec_from_dict(study)
+
+    return make

@@ -20,6 +20,7 @@ SILENCE_SECONDS = 15.0
 
 _CHECK_SECONDS = 0.5
 _REFRESHES_PER_SECOND = 4
+_BAR_WIDTH = 60
 
 
 class Display(Protocol):
@@ -139,7 +140,6 @@ class LiveDisplay:
 
     def _render(self) -> RenderableType:
         from rich.console import Group
-        from rich.progress_bar import ProgressBar
         from rich.text import Text
 
         status = self._status
@@ -148,7 +148,10 @@ class LiveDisplay:
             Text.assemble((status.headline() or "starting", "bold"), (f"  [{elapsed}]", "dim"))
         ]
         if status.total:
-            rows.append(ProgressBar(total=status.total, completed=status.done, width=60))
+            filled = _BAR_WIDTH * min(status.done, status.total) // status.total
+            rows.append(
+                Text.assemble(("━" * filled, "green"), ("━" * (_BAR_WIDTH - filled), "dim"))
+            )
         rows += [Text(clean(line)) for line in status.details()]
         if self._stop.is_set():
             rows.append(

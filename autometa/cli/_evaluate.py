@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,8 @@ import typer
 
 from autometa.cli._files import check_writable, write_text
 from autometa.cli._printing import aligned, as_json, clean, log_to_stderr, say, tell
-from autometa.errors import UserError
+from autometa.cli._signals import StopSignals
+from autometa.errors import StoppedError, UserError
 
 if TYPE_CHECKING:
     from autometa.evaluation import ScoreSheet
@@ -77,17 +79,18 @@ def evaluate(
     loaded = list({table.sha256: table for found in by_role.values() for table in found}.values())
     for item in skipped:
         say(clean(f"skipped {item.name}: {item.reason}"))
-    progress = _Progress()
-    sheet = evaluate_export(
-        read,
-        loaded,
-        shots=chosen_shots,
-        settings=chosen_settings,
-        episodes=episodes,
-        workers=workers,
-        on_progress=progress,
-    )
-    progress.end()
+    with StopSignals() as signals:
+        progress = _Progress(signals.event)
+        sheet = evaluate_export(
+            read,
+            loaded,
+            shots=chosen_shots,
+            settings=chosen_settings,
+            episodes=episodes,
+            workers=workers,
+            on_progress=progress,
+        )
+        progress.end()
     if json_path == _STDOUT:
         tell(as_json(_as_mapping(read.path, sheet, loaded)))
         return
@@ -117,11 +120,16 @@ def _parsed_settings(given: list[str] | None) -> list[Setting]:
 class _Progress:
     """One changing line on a terminal, and a line for each quarter elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
         self._is_live = sys.stderr.isatty()
         self._quarter = 0
 
     def __call__(self, done: int, total: int) -> None:
+        """Shows how far the baselines are; stops here, where what is done is kept."""
+        if self._stop.is_set() and done < total:
+            self.end()
+            raise StoppedError("stopped while scoring; run the same command to go on")
         text = f"scored the baselines on {done}/{total} tasks"
         if self._is_live:
             print(f"\r{text}", end="", file=sys.stderr, flush=True)
@@ -130,6 +138,7 @@ class _Progress:
             say(text)
 
     def end(self) -> None:
+        """Leaves the changing line."""
         if self._is_live:
             print(file=sys.stderr)
 

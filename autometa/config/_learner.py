@@ -28,7 +28,7 @@ class _MlpConfig(_LearnerConfig):
         description="columns padded to a fixed number, or projected on principal components",
     )
     columns: Whole = Field(
-        32, ge=1, le=1024, description="inputs of the backbone: padded columns or components"
+        64, ge=1, le=1024, description="inputs of the backbone: padded columns or components"
     )
     head: Literal["prototype", "zero"] = Field(
         "prototype", description="start of the classification head of an episode"

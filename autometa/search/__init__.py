@@ -13,6 +13,7 @@ from autometa.search._data import StudyData as StudyData
 from autometa.search._objective import ACCURACY as ACCURACY
 from autometa.search._objective import ADVANTAGE as ADVANTAGE
 from autometa.search._objective import LEARNER_METHOD as LEARNER_METHOD
+from autometa.search._objective import SECONDS as SECONDS
 from autometa.search._objective import Objective as Objective
 from autometa.search._objective import advantage_over_best as advantage_over_best
 from autometa.search._objective import resolve_device as resolve_device
@@ -25,8 +26,10 @@ from autometa.search._space import candidate_config as candidate_config
 from autometa.search._study import finalists as finalists
 from autometa.search._study import load_spec as load_spec
 from autometa.search._study import prepare_study as prepare_study
+from autometa.search._study import require_same_tables as require_same_tables
 from autometa.search._study import run_folder_of as run_folder_of
 from autometa.search._study import set_deadline as set_deadline
+from autometa.search._threads import one_thread as one_thread
 from autometa.search._worker import WorkerReport as WorkerReport
 from autometa.search._worker import run_worker as run_worker
 
@@ -48,6 +51,7 @@ __all__ = [
     "ADVANTAGE",
     "LEARNER_METHOD",
     "REFERENCE",
+    "SECONDS",
     "Confirmed",
     "Objective",
     "Progress",
@@ -61,7 +65,9 @@ __all__ = [
     "leaderboard",
     "load_spec",
     "objective",
+    "one_thread",
     "prepare_study",
+    "require_same_tables",
     "resolve_device",
     "run_folder_of",
     "run_processes",

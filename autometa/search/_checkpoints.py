@@ -2,7 +2,7 @@
 
 One folder per configuration hash:
 
-    progress.json            {"rung": step, "values": {step: value}} of the last finished rung
+    progress.json            {"rung": step, "values": {step: value}, "sha256": of the tensors}
     rung-<step>.safetensors  the outer loop's tensors at that step
 
 ``progress.json`` is replaced last, so that it always names a complete file.
@@ -10,14 +10,17 @@ One folder per configuration hash:
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from autometa.logging import get_logger
@@ -51,34 +54,74 @@ class Checkpoints:
     folder: Path
     values: dict[int, float] = field(default_factory=dict)
 
-    def load(self) -> dict[str, Tensor] | None:
+    def load(self, rungs: Sequence[int] = ()) -> dict[str, Tensor] | None:
         """Returns the tensors of the last finished rung and reads ``values``; None if none.
 
         A damaged checkpoint counts as none: the candidate is then trained from the start, which
         costs time and changes no value.
+
+        Args:
+            rungs: outer steps whose values are needed, as far as they lie behind the checkpoint.
         """
+        self.values = {}
         try:
             progress = json.loads((self.folder / _PROGRESS).read_text())
-            values = {int(step): float(value) for step, value in progress["values"].items()}
-            tensors = load_file(self.folder / _rung_name(int(progress["rung"])))
+            step = int(progress["rung"])
+            values = {int(key): float(value) for key, value in progress["values"].items()}
+            tensors = (self.folder / _rung_name(step)).read_bytes()
+            if hashlib.sha256(tensors).hexdigest() != progress["sha256"]:
+                raise ValueError("its tensors are not those that were written")
+            if not all(map(math.isfinite, values.values())):
+                raise ValueError("a value is not finite")
+            loaded = load(tensors)
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            SafetensorError,
+        ) as error:
             _logger.warning("the checkpoint %s is damaged and not used: %s", self.folder, error)
             return None
+        if any(rung <= step and rung not in values for rung in rungs):
+            # Left by a training that was not scored at every rung.
+            return None
         self.values = values
-        return tensors
+        return loaded
 
     def save(self, step: int, value: float, tensors: dict[str, Tensor]) -> None:
-        """Keeps the state at a rung and drops the rung before it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Keeps the state at a rung and drops the rung before it.
+
+        A disk that is full does not end the trial: all that is lost is time, should the worker be
+        killed. Where another worker trains the same configuration, the further one is kept.
+        """
         self.values[step] = value
-        write_file(self.folder / _rung_name(step), save(tensors))
-        progress = {"rung": step, "values": {str(key): kept for key, kept in self.values.items()}}
-        write_file(self.folder / _PROGRESS, json.dumps(progress).encode())
-        for path in self.folder.glob("rung-*.safetensors"):
-            if path.name != _rung_name(step):
-                path.unlink(missing_ok=True)
+        try:
+            if self._rung_on_disk() > step:
+                return
+            self.folder.mkdir(parents=True, exist_ok=True)
+            content = save(tensors)
+            write_file(self.folder / _rung_name(step), content)
+            progress = {
+                "rung": step,
+                "values": {str(key): kept for key, kept in self.values.items()},
+                "sha256": hashlib.sha256(content).hexdigest(),
+            }
+            write_file(self.folder / _PROGRESS, json.dumps(progress).encode())
+            for path in self.folder.glob("rung-*.safetensors"):
+                if path.name < _rung_name(step):
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            _logger.warning("the checkpoint %s cannot be kept: %s", self.folder, error)
+
+    def _rung_on_disk(self) -> int:
+        try:
+            return int(json.loads((self.folder / _PROGRESS).read_text())["rung"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
 
     def remove(self) -> None:
         """Removes the folder; called when the trial is told."""

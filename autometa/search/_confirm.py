@@ -8,6 +8,7 @@ confirmation goes on where it was.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -16,27 +17,31 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from autometa.config import LearnerConfig, StudySpec, spec_from_dict, spec_to_dict
 from autometa.errors import AutometaError, RunError, StoppedError
 from autometa.evaluation import ScoreSheet
 from autometa.learners import AbstractLearner, build_learner, learner_weights, load_weights
 from autometa.logging import get_logger
-from autometa.search._data import REFERENCE, StudyData
-from autometa.search._objective import LEARNER_METHOD, rounded, train_candidate
+from autometa.search._checkpoints import write_file
+from autometa.search._data import StudyData
+from autometa.search._objective import Rung, train_candidate
 from autometa.search._space import candidate_config, config_hash
 
 _logger = get_logger(__name__)
 _PURPOSE = 0xC0F1
+_RESULT = "result.json"
+_WEIGHTS = "weights.safetensors"
+_SCORES = "scores.parquet"
 
 
 class _Stop(Protocol):
@@ -64,12 +69,12 @@ class Confirmed:
     def learner(self) -> AbstractLearner:
         """Returns the learner with the confirmed weights."""
         learner = build_learner(self.config, seed=0)
-        load_weights(learner, load_file(self.folder / "weights.safetensors"))
+        load_weights(learner, load_file(self.folder / _WEIGHTS))
         return learner.eval()
 
     def sheet(self) -> ScoreSheet:
         """Returns the learner's scores on the confirm tasks."""
-        return ScoreSheet.from_parquet(self.folder / "scores.parquet")
+        return ScoreSheet.from_parquet(self.folder / _SCORES)
 
 
 def fresh_seed(study_seed: int, seed_index: int) -> int:
@@ -104,158 +109,206 @@ def confirm(
 
     Raises:
         StoppedError: ``stop`` was set.
-        RunError: no run gave a score.
+        RunError: no run gave a score, a process died, or the disk is full.
     """
     stop = stop if stop is not None else threading.Event()
-    data.baselines(data.confirm_tasks(), workers=workers)
+    data.baselines(
+        data.confirm_tasks(), workers=workers, on_progress=lambda *_: _raise_if_set(stop)
+    )
     jobs = [
-        (number, params, seed_index)
+        _Job(number, params, seed_index, run_folder)
         for number, params in trials
         for seed_index in range(spec.search.confirm)
     ]
-    results: dict[tuple[int, int], Confirmed] = {}
-    reasons = []
-    done = 0
+    results: list[Confirmed | AutometaError] = []
 
-    def finish(number: int, seed_index: int, run: Callable[[], Confirmed]) -> None:
-        nonlocal done
-        try:
-            results[number, seed_index] = run()
-        except StoppedError:
-            raise
-        except AutometaError as error:
-            _logger.warning("confirming trial %d, seed %d failed: %s", number, seed_index, error)
-            reasons.append(str(error))
-        done += 1
+    def on_result(result: Confirmed | AutometaError) -> None:
+        results.append(result)
         if on_progress is not None:
-            on_progress(done, len(jobs))
+            on_progress(len(results), len(jobs))
 
     if workers == 1 or len(jobs) == 1:
-        for number, params, seed_index in jobs:
-            finish(
-                number,
-                seed_index,
-                partial(_run_job, data, number, params, seed_index, run_folder, stop),
-            )
+        for job in jobs:
+            on_result(_result_of(partial(_run_job, data, job, stop), job))
     else:
-        context = get_context("spawn")
-        shared_stop = context.Event()
-        with ProcessPoolExecutor(
-            min(workers, len(jobs)),
-            mp_context=context,
-            initializer=_start_process,
-            initargs=(spec_to_dict(spec), shared_stop, os.getpid()),
-        ) as pool:
-            futures = {
-                pool.submit(_run_in_process, number, params, seed_index, run_folder): (
-                    number,
-                    seed_index,
-                )
-                for number, params, seed_index in jobs
-            }
-            waiting = set(futures)
-            while waiting:
-                if stop.is_set():
-                    shared_stop.set()
-                    pool.shutdown(cancel_futures=True)
-                    raise StoppedError("stopped while confirming; run the same command to go on")
-                ended, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-                for future in ended:
-                    finish(*futures[future], future.result)
-    if not results:
-        raise RunError(f"no finalist could be confirmed: {reasons[0]}")
-    return [results[key] for key in sorted(results, key=_order_of(trials))]
+        _run_in_processes(spec, jobs, workers=workers, stop=stop, on_result=on_result)
+    confirmed = [result for result in results if isinstance(result, Confirmed)]
+    if not confirmed:
+        raise RunError(f"no finalist could be confirmed: {results[0]}")
+    rank = {number: index for index, (number, _) in enumerate(trials)}
+    return sorted(confirmed, key=lambda run: (rank[run.trial], run.seed_index))
 
 
 def select(confirmed: Sequence[Confirmed]) -> Confirmed:
-    """Returns the best run of the finalist with the best mean over its fresh seeds."""
+    """Returns the best run of the finalist with the best mean over its fresh seeds.
+
+    A finalist that failed with a seed yields to those that failed with fewer: the mean over the
+    seeds that went well would favour it.
+    """
     values: dict[int, list[float]] = {}
     for run in confirmed:
         values.setdefault(run.trial, []).append(run.value)
-    winner = max(values, key=lambda trial: float(np.mean(values[trial])))
+    winner = max(values, key=lambda trial: (len(values[trial]), float(np.mean(values[trial]))))
     return max((run for run in confirmed if run.trial == winner), key=lambda run: run.value)
 
 
-def _order_of(
-    trials: Sequence[tuple[int, dict[str, Any]]],
-) -> Callable[[tuple[int, int]], tuple[int, int]]:
-    rank = {number: index for index, (number, _) in enumerate(trials)}
-    return lambda key: (rank[key[0]], key[1])
+@dataclass(frozen=True)
+class _Job:
+    """One finalist and one fresh seed."""
+
+    number: int
+    params: dict[str, Any]
+    seed_index: int
+    run_folder: Path
 
 
-def _run_job(
-    data: StudyData,
-    number: int,
-    params: dict[str, Any],
-    seed_index: int,
-    run_folder: Path,
-    stop: _Stop,
-) -> Confirmed:
+def _raise_if_set(stop: _Stop) -> None:
+    if stop.is_set():
+        raise StoppedError("stopped while confirming; run the same command to go on")
+
+
+def _result_of(run: Callable[[], Confirmed], job: _Job) -> Confirmed | AutometaError:
+    """The job's result, or the error that ended it, which does not end the confirmation."""
+    try:
+        return run()
+    except StoppedError:
+        raise
+    except AutometaError as error:
+        _logger.warning(
+            "confirming trial %d, seed %d failed: %s", job.number, job.seed_index, error
+        )
+        return error
+
+
+def _run_in_processes(
+    spec: StudySpec,
+    jobs: Sequence[_Job],
+    *,
+    workers: int,
+    stop: threading.Event,
+    on_result: Callable[[Confirmed | AutometaError], None],
+) -> None:
+    context = get_context("spawn")
+    shared_stop = context.Event()
+    pool = ProcessPoolExecutor(
+        min(workers, len(jobs)),
+        mp_context=context,
+        initializer=_start_process,
+        initargs=(spec_to_dict(spec), shared_stop),
+    )
+    try:
+        futures = {pool.submit(_run_in_process, job): job for job in jobs}
+        waiting = set(futures)
+        while waiting:
+            _raise_if_set(stop)
+            ended, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+            for future in ended:
+                on_result(_result_of(future.result, futures[future]))
+    except BrokenProcessPool as error:
+        _raise_if_set(stop)  # a signal to the whole group ends the processes too
+        raise RunError(
+            "the confirmation needs its processes to stay alive; one of them died (out of memory, "
+            "or killed): run the same command again, with fewer workers"
+        ) from error
+    finally:
+        shared_stop.set()
+        pool.shutdown(cancel_futures=True)
+
+
+def _run_job(data: StudyData, job: _Job, stop: _Stop) -> Confirmed:
     spec = data.spec
-    config = candidate_config(spec, params)
-    folder = (
-        run_folder / "confirm" / f"{config_hash(config, identity=data.identity())}-{seed_index}"
-    )
-    result = folder / "result.json"
-    if result.exists():
-        value = float(json.loads(result.read_text())["value"])
-        return Confirmed(number, seed_index, value, folder, config)
-    tasks = data.confirm_tasks()
+    config = candidate_config(spec, job.params)
+    name = f"{config_hash(config, identity=data.identity())}-{job.seed_index}"
+    folder = job.run_folder / "confirm" / name
+    value = _known_value(folder)
+    if value is None:
+        last = train_candidate(
+            config,
+            data,
+            data.confirm_tasks(),
+            seed=fresh_seed(spec.search.seed, job.seed_index),
+            rungs=spec.training.rungs[-1:],
+            checkpoints=None,
+            on_rung=lambda _rung: None,
+            on_step=lambda _step: _raise_if_set(stop),
+        )
+        value = last.value
+        _keep(folder, last, trial=job.number)
+    return Confirmed(job.number, job.seed_index, value, folder, config)
 
-    def on_step(_step: int) -> None:
-        if stop.is_set():
-            raise StoppedError("stopped while confirming; run the same command to go on")
 
-    last = train_candidate(
-        config,
-        data,
-        tasks,
-        seed=fresh_seed(spec.search.seed, seed_index),
-        rungs=spec.training.rungs[-1:],
-        checkpoints=None,
-        on_rung=lambda _rung: None,
-        on_step=on_step,
-    )
+def _known_value(folder: Path) -> float | None:
+    """The value of a run that was done before; None where there is none, or it is damaged."""
+    try:
+        result = json.loads((folder / _RESULT).read_text())
+        for name, sha256 in result["sha256"].items():
+            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != sha256:
+                raise ValueError(f"{name} is not what was written")
+        value = float(result["value"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        _logger.warning("the confirmation in %s is damaged and done again: %s", folder, error)
+        return None
+    return value
+
+
+def _keep(folder: Path, last: Rung, *, trial: int) -> None:
+    """Puts weights, scores and value in place as a whole folder.
+
+    Raises:
+        RunError: the disk is full or not writable.
+    """
     assert last.sheet is not None
     assert last.learner is not None
-    value = rounded(
-        ScoreSheet.concat([data.baselines(tasks), last.sheet]).value(LEARNER_METHOD, over=REFERENCE)
-    )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".confirm-", dir=folder.parent))
-    save_file(learner_weights(last.learner), temporary / "weights.safetensors")
-    last.sheet.to_parquet(temporary / "scores.parquet")
-    (temporary / "result.json").write_text(json.dumps({"value": value, "trial": number}))
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(temporary, folder)
-    return Confirmed(number, seed_index, value, folder, config)
-
-
-class _ProcessStop:
-    """Says stop when the parent does, and when the parent is gone."""
-
-    def __init__(self, event: _Stop, parent: int) -> None:
-        self._event = event
-        self._parent = parent
-
-    def is_set(self) -> bool:
-        return self._event.is_set() or os.getppid() != self._parent
+    temporary: Path | None = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".confirm-", dir=folder.parent))
+        write_file(temporary / _WEIGHTS, save(learner_weights(last.learner)))
+        last.sheet.to_parquet(temporary / _SCORES)
+        hashes = {
+            name: hashlib.sha256((temporary / name).read_bytes()).hexdigest()
+            for name in (_WEIGHTS, _SCORES)
+        }
+        result = {"value": last.value, "trial": trial, "sha256": hashes}
+        write_file(temporary / _RESULT, json.dumps(result).encode())
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            os.replace(temporary, folder)
+        except OSError:
+            # Another command that confirms the same study was faster; its run is the same.
+            if _known_value(folder) is None:
+                raise
+    except OSError as error:
+        raise RunError(
+            f"a confirmation must be kept below {folder.parent}; it could not be written "
+            f"({error.strerror or error}): free space, then run the same command again"
+        ) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 _process: tuple[StudyData, _Stop] | None = None
 
 
-def _start_process(spec: dict[str, Any], stop: _Stop, parent: int) -> None:
+def _start_process(spec: dict[str, Any], stop: _Stop) -> None:
     global _process  # noqa: PLW0603 - what a pool process keeps between its jobs
     # An interrupt from the terminal reaches the whole group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
-    _process = StudyData.load(spec_from_dict(spec)), _ProcessStop(stop, parent)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _process = StudyData.load(spec_from_dict(spec)), stop
 
 
-def _run_in_process(
-    number: int, params: dict[str, Any], seed_index: int, run_folder: Path
-) -> Confirmed:
+def _end_with_parent() -> None:
+    """Ends this process when its parent is gone: the pool itself would wait for jobs for ever."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _run_in_process(job: _Job) -> Confirmed:
     assert _process is not None
-    data, stop = _process
-    return _run_job(data, number, params, seed_index, run_folder, stop)
+    return _run_job(_process[0], job, _process[1])

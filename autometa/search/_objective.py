@@ -9,21 +9,28 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import torch
 
 from autometa.config import LearnerConfig, StudySpec
-from autometa.errors import RunError
+from autometa.errors import AutometaError, RunError
 from autometa.evaluation import EvaluationTask, ScoreSheet, score_learner
 from autometa.learners import AbstractLearner, OuterLoop, build_learner
+from autometa.logging import get_logger
 from autometa.search._checkpoints import Checkpoints
 from autometa.search._data import REFERENCE, StudyData
 from autometa.search._space import candidate_config, config_hash, suggest
+from autometa.search._threads import one_thread
+from autometa.storages import WORKER, stamp_trial
+
+_logger = get_logger(__name__)
 
 LEARNER_METHOD = "autometa"
 """Name of the learner in score sheets."""
@@ -40,6 +47,10 @@ _DIGITS = 6
 
 class NonFiniteValueError(RunError):
     """A candidate's score is not a finite number."""
+
+
+class CandidateFailedError(RunError):
+    """Training or scoring a candidate failed for want of memory, or in its arithmetic."""
 
 
 def rounded(value: float) -> float:
@@ -101,40 +112,70 @@ def train_candidate(
     Raises:
         DivergedError: losses were not finite too often.
         NonFiniteValueError: a rung's score is not finite.
+        CandidateFailedError: memory was exhausted, or the arithmetic failed.
     """
-    spec = data.spec
-    device = resolve_device(spec.training.device)
-    baselines = data.baselines(tasks)
-    loop = OuterLoop(
-        build_learner(config, seed=seed),
-        data.training_episodes(config, seed=seed).batch,
-        outer_steps=spec.training.outer_steps,
-        outer_lr=spec.training.outer_lr,
-        device=device,
-    )
-    saved = checkpoints.load() if checkpoints is not None else None
-    if saved is not None:
+    with one_thread(), _numerical_errors():
+        spec = data.spec
+        device = resolve_device(spec.training.device)
+        baselines = data.baselines(tasks)
+        loop = OuterLoop(
+            build_learner(config, seed=seed),
+            data.training_episodes(config, seed=seed).batch,
+            outer_steps=spec.training.outer_steps,
+            outer_lr=spec.training.outer_lr,
+            device=device,
+        )
+        if checkpoints is not None:
+            _resume(loop, checkpoints, rungs)
+        last: Rung | None = None
+        for step in rungs:
+            known = checkpoints.values.get(step) if checkpoints is not None else None
+            is_last = step == rungs[-1]
+            if known is not None and not is_last:
+                on_rung(Rung(step, known, None, None))
+                continue
+            loop.run_until(step, on_step=on_step)
+            learner = loop.averaged()
+            sheet = score_learner(learner, tasks, method=LEARNER_METHOD, device=device)
+            value = ScoreSheet.concat([baselines, sheet]).value(LEARNER_METHOD, over=REFERENCE)
+            if not math.isfinite(value):
+                raise NonFiniteValueError(f"the score at outer step {step} is {value}")
+            value = rounded(value)
+            if checkpoints is not None and known is None:
+                checkpoints.save(step, value, loop.state())
+            last = Rung(step, value, sheet, learner)
+            on_rung(last)
+        assert last is not None
+        return last
+
+
+@contextmanager
+def _numerical_errors() -> Iterator[None]:
+    """Turns what a candidate's size or numbers cause into an error that fails the trial alone."""
+    try:
+        yield
+    except AutometaError:
+        raise
+    # PyTorch reports exhausted memory, of the CPU and of devices, as RuntimeError.
+    except (ArithmeticError, MemoryError, RuntimeError, np.linalg.LinAlgError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise CandidateFailedError(
+            f"a candidate must be trainable on this machine; got {type(error).__name__}"
+            f"{reason and ': '}{reason}: narrow the space"
+        ) from error
+
+
+def _resume(loop: OuterLoop, checkpoints: Checkpoints, rungs: Sequence[int]) -> None:
+    """Goes on from a checkpoint, where it has all that the rungs behind it need."""
+    saved = checkpoints.load(rungs)
+    if saved is None:
+        return
+    try:
         loop.load_state(saved)
-    last: Rung | None = None
-    for step in rungs:
-        known = checkpoints.values.get(step) if checkpoints is not None else None
-        is_last = step == rungs[-1]
-        if known is not None and step <= loop.step and not is_last:
-            on_rung(Rung(step, known, None, None))
-            continue
-        loop.run_until(step, on_step=on_step)
-        learner = loop.averaged()
-        sheet = score_learner(learner, tasks, method=LEARNER_METHOD, device=device)
-        value = ScoreSheet.concat([baselines, sheet]).value(LEARNER_METHOD, over=REFERENCE)
-        if not math.isfinite(value):
-            raise NonFiniteValueError(f"the score at outer step {step} is {value}")
-        value = rounded(value)
-        if checkpoints is not None and known is None:
-            checkpoints.save(step, value, loop.state())
-        last = Rung(step, value, sheet, learner)
-        on_rung(last)
-    assert last is not None
-    return last
+    except RunError as error:
+        # Left by another version of autometa; training again costs time and changes no value.
+        _logger.warning("the checkpoint %s is not used: %s", checkpoints.folder, error)
+        checkpoints.values.clear()
 
 
 class Objective:
@@ -176,6 +217,9 @@ class Objective:
             optuna.TrialPruned: a rung fell behind the other trials.
             DivergedError, NonFiniteValueError: the candidate has no value.
         """
+        if WORKER not in trial.user_attrs:
+            # One's own study.optimize: without a stamp a reaper would take the trial for lost.
+            stamp_trial(trial)
         config = candidate_config(self.spec, suggest(trial, self.spec))
         trial.set_user_attr(CONFIG_HASH, config_hash(config))
         trial.set_user_attr(CONFIG, config.model_dump(mode="json"))

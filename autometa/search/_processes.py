@@ -77,9 +77,11 @@ def run_processes(
             start_new_session=True,
         )
 
-    processes = {index: start(index) for index in range(workers)}
+    processes: dict[int, subprocess.Popen[bytes]] = {}
     restarts = 0
     try:
+        for index in range(workers):
+            processes[index] = start(index)
         while processes and not stop.is_set():
             on_tick()
             time.sleep(_POLL_SECONDS)

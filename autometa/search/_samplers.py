@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import warnings
+from typing import cast
 
 import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
+from optuna.trial import FrozenTrial, TrialState
 
 from autometa.config import StudySpec
+from autometa.storages import counted
 
 
-def build_sampler(spec: StudySpec, *, worker: int, trials: int) -> optuna.samplers.BaseSampler:
-    """Returns a sampler seeded by (study seed, worker, trials in the study).
+def build_sampler(spec: StudySpec, *, worker: int, proposals: int) -> optuna.samplers.BaseSampler:
+    """Returns a sampler seeded by (study seed, worker, proposals in the study).
 
     A fresh seed for every trial keeps workers from proposing equal points and makes a resumed
     study propose what the undisturbed one would have proposed.
@@ -20,9 +23,9 @@ def build_sampler(spec: StudySpec, *, worker: int, trials: int) -> optuna.sample
     Args:
         spec: the study.
         worker: index of the worker, 0 for the first.
-        trials: number of trials in the study at the moment.
+        proposals: number of trials in the study at the moment, without retries.
     """
-    entropy = np.random.SeedSequence([spec.search.seed, worker, trials])
+    entropy = np.random.SeedSequence([spec.search.seed, worker, proposals])
     seed = int(entropy.generate_state(1)[0])
     if spec.search.sampler == "random":
         return optuna.samplers.RandomSampler(seed=seed)
@@ -40,6 +43,34 @@ def build_pruner(spec: StudySpec) -> optuna.pruners.BasePruner:
     rungs = spec.training.rungs
     if spec.search.pruner == "none" or len(rungs) < 2:
         return optuna.pruners.NopPruner()
-    return optuna.pruners.SuccessiveHalvingPruner(
-        min_resource=rungs[0], reduction_factor=rungs[1] // rungs[0]
+    return _HalvingPruner(
+        optuna.pruners.SuccessiveHalvingPruner(
+            min_resource=rungs[0], reduction_factor=rungs[1] // rungs[0]
+        )
     )
+
+
+class _HalvingPruner(optuna.pruners.BasePruner):
+    """Successive halving in which lost and interrupted trials do not compete.
+
+    Such a trial's parameters run again, and its values would be there twice otherwise.
+    """
+
+    def __init__(self, halving: optuna.pruners.SuccessiveHalvingPruner) -> None:
+        self._halving = halving
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        return self._halving.prune(cast(optuna.Study, _WithoutLostTrials(study)), trial)
+
+
+class _WithoutLostTrials:
+    """What the pruner asks of a study."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study = study
+        self._storage = study._storage
+        self.direction = study.direction
+
+    def get_trials(self, deepcopy: bool = True) -> list[FrozenTrial]:
+        trials = self._study.get_trials(deepcopy=deepcopy)
+        return [trial for trial in trials if trial.state != TrialState.FAIL or counted(trial)]

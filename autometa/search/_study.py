@@ -15,11 +15,22 @@ from autometa.config import StudySpec, default_params, spec_from_dict, spec_to_d
 from autometa.errors import RunError
 from autometa.search._data import StudyData
 from autometa.search._space import candidate_config, config_hash
-from autometa.storages import ORIGIN, create_or_load_study, open_storage, study_spec
+from autometa.storages import (
+    ORIGIN,
+    REASON,
+    counted,
+    create_or_load_study,
+    open_storage,
+    storage_errors,
+    study_fingerprint,
+    study_lock,
+    study_spec,
+)
 
 DEADLINE = "autometa:deadline"
 RUNS_FOLDER = Path("results") / "runs"
 
+_MOST_NAMES = 5
 _METRIC = "nats below logistic regression"
 
 
@@ -49,11 +60,14 @@ def prepare_study(spec: StudySpec, data: StudyData) -> tuple[optuna.Study, bool]
         spec=_without_storage(spec),
         fingerprint=data.fingerprint(),
     )
-    if not study.get_trials(deepcopy=False):
-        with warnings.catch_warnings():
-            # Experimental since Optuna 3.2; it names the axis in the dashboard, nothing else.
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            study.set_metric_names([_METRIC])
+    # Under the lock, and whatever is there already: a command may have been killed in between,
+    # and two may start at once.
+    with storage_errors(storage), study_lock(storage):
+        if not study.get_trials(deepcopy=False):
+            with warnings.catch_warnings():
+                # Experimental since Optuna 3.2; it names the axis in the dashboard, nothing else.
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                study.set_metric_names([_METRIC])
         for params in default_params(spec):
             study.enqueue_trial(params, user_attrs={ORIGIN: "default"}, skip_if_exists=True)
     return study, created
@@ -67,6 +81,28 @@ def _without_storage(spec: StudySpec) -> dict[str, Any]:
 def load_spec(study: optuna.Study) -> StudySpec:
     """Returns the specification that a study was last started with, but for its storage."""
     return spec_from_dict(study_spec(study))
+
+
+def require_same_tables(study: optuna.Study, data: StudyData) -> None:
+    """Refuses tables that are not those that the study's values were measured on.
+
+    Raises:
+        RunError: a table has other contents than when the study was started.
+    """
+    stored = study_fingerprint(study).get("table_hashes", {})
+    given = data.hashes()
+    if stored == given:
+        return
+    names = sorted(
+        f"{role}: {name}"
+        for role in {*stored, *given}
+        for name in {*stored.get(role, {}), *given.get(role, {})}
+        if stored.get(role, {}).get(name) != given.get(role, {}).get(name)
+    )
+    raise RunError(
+        f"the tables of study {study.study_name!r} must be those that it was started with; "
+        f"different here: {', '.join(names[:_MOST_NAMES])}: restore them or start a new study"
+    )
 
 
 def set_deadline(study: optuna.Study, *, seconds: float) -> None:
@@ -97,12 +133,13 @@ def finalists(study: optuna.Study, *, count: int) -> list[FrozenTrial]:
 
 
 def _failures(trials: list[FrozenTrial]) -> str:
-    reasons: dict[str, int] = {}
+    # Interrupted trials say nothing about the study; numbers in a reason differ between trials.
+    kinds: dict[str, list[str]] = {}
     for trial in trials:
-        if trial.state == TrialState.FAIL:
-            reason = str(trial.user_attrs.get("autometa:reason", "unknown reason"))
-            reasons[reason] = reasons.get(reason, 0) + 1
-    if not reasons:
+        if trial.state == TrialState.FAIL and counted(trial):
+            reason = str(trial.user_attrs.get(REASON, "unknown reason"))
+            kinds.setdefault(reason.partition(":")[0], []).append(reason)
+    if not kinds:
         return "give it more time (search.seconds) or fewer outer steps (training.outer_steps)"
-    top = max(reasons, key=lambda reason: reasons[reason])
-    return f"{sum(reasons.values())} failed, most often: {top}"
+    top = max(kinds.values(), key=len)
+    return f"{sum(map(len, kinds.values()))} failed, most often: {top[0]}"

@@ -9,27 +9,36 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
-import torch
-from optuna.trial import TrialState
-from threadpoolctl import threadpool_limits
+from optuna.trial import FrozenTrial, TrialState
 
 from autometa.config import StudySpec
-from autometa.errors import AutometaError, RunError
+from autometa.errors import UserError
+from autometa.learners import DivergedError
 from autometa.logging import get_logger
 from autometa.search._data import StudyData
-from autometa.search._objective import Objective
+from autometa.search._objective import (
+    CONFIG_HASH,
+    CandidateFailedError,
+    NonFiniteValueError,
+    Objective,
+)
 from autometa.search._processes import has_lost_parent
 from autometa.search._samplers import build_pruner, build_sampler
 from autometa.search._space import candidate_config
-from autometa.search._study import deadline_of, load_spec
+from autometa.search._study import deadline_of, load_spec, require_same_tables
+from autometa.search._threads import one_thread
+from autometa.search._watch import TrialInterrupted, TrialOvertimeError, TrialWatch
 from autometa.storages import (
     INTERRUPTED,
     REASON,
+    RETRY_OF,
+    WORKER,
+    counted,
     fail_and_requeue,
     load_study,
     open_storage,
@@ -41,16 +50,16 @@ from autometa.storages import (
 )
 
 _logger = get_logger(__name__)
-_RENEW_SECONDS = 30.0
 _WAIT_SECONDS = 0.5
 
-
-class TrialInterrupted(BaseException):
-    """Raised inside a trial to stop it: a signal arrived or the study's seconds are spent."""
-
-
-class TrialOvertimeError(RunError):
-    """A trial ran longer than search.seconds_per_trial."""
+# What lies in a trial's parameters. Any other RunError is the storage's: the trial is not to blame.
+_FAILURES = (
+    CandidateFailedError,
+    DivergedError,
+    NonFiniteValueError,
+    TrialOvertimeError,
+    UserError,
+)
 
 
 @dataclass
@@ -74,7 +83,7 @@ def run_worker(
     worker: int = 0,
     stop: threading.Event | None = None,
     data: StudyData | None = None,
-    on_trial: Callable[[optuna.trial.FrozenTrial], None] | None = None,
+    on_trial: Callable[[FrozenTrial], None] | None = None,
 ) -> WorkerReport:
     """Works on a study until its budget is used up, its time is over, or ``stop`` is set.
 
@@ -91,23 +100,22 @@ def run_worker(
         UserError: there is no such study.
         RunError: the storage failed, or the study's tables have changed.
     """
-    torch.set_num_threads(1)
-    # NumPy's linear algebra too: two threads on a busy machine wait for each other for ever.
-    threadpool_limits(limits=1)
     storage = open_storage(storage_url, create=False)
     study = load_study(storage, study_name)
     spec = load_spec(study)
     data = data if data is not None else StudyData.load(spec)
+    require_same_tables(study, data)
     stop = stop if stop is not None else threading.Event()
-    running = _Running(study=study, stop=stop, limit_seconds=spec.search.seconds_per_trial)
-    objective = Objective(spec, data=data, run_folder=run_folder, on_step=running.on_step)
+    watch = TrialWatch(study, stop, limit_seconds=spec.search.seconds_per_trial)
+    objective = Objective(spec, data=data, run_folder=run_folder, on_step=watch.on_step)
+    _sweep(study, objective)
     finished = 0
     while True:
-        if stop.is_set():
+        if stop.is_set() or has_lost_parent():
             return WorkerReport(finished, "stopped")
         if time.time() >= deadline_of(study):
             return WorkerReport(finished, "time")
-        with storage_errors(storage):
+        with storage_errors(storage), one_thread():
             reap_orphans(study)
             if trials_done(study) >= spec.search.trials:
                 return WorkerReport(finished, "budget")
@@ -116,8 +124,7 @@ def run_worker(
                 # Other workers run the last trials; should one of them die, this one goes on.
                 stop.wait(_WAIT_SECONDS)
                 continue
-            running.start(trial)
-            told = _run_trial(study, trial, objective)
+            told = _run_trial(study, trial, objective, watch)
         if told is None:
             continue
         finished += 1
@@ -126,40 +133,90 @@ def run_worker(
 
 
 def _run_trial(
-    study: optuna.Study, trial: optuna.Trial, objective: Objective
-) -> optuna.trial.FrozenTrial | None:
+    study: optuna.Study, trial: optuna.Trial, objective: Objective, watch: TrialWatch
+) -> FrozenTrial | None:
     """Runs one trial and tells its end; None where it was interrupted or lost to a reaper."""
     try:
-        try:
-            value = objective(trial)
-        except optuna.TrialPruned:
-            told = study.tell(trial, state=TrialState.PRUNED)
-        except TrialInterrupted:
-            fail_and_requeue(study, trial, reason=INTERRUPTED, requeue=True)
-            return None
-        except (AutometaError, ArithmeticError, MemoryError) as error:
-            trial.set_user_attr(REASON, f"{type(error).__name__}: {error}")
-            told = study.tell(trial, state=TrialState.FAIL)
-            _logger.warning("trial %d failed: %s", trial.number, error)
-        else:
-            told = study.tell(trial, value)
+        watch.start(trial)
+        told = _evaluate(study, trial, objective)
     except (optuna.exceptions.UpdateFinishedTrialError, ValueError) as error:
-        if study.trials[trial.number].state == TrialState.RUNNING:
+        if study.get_trials(deepcopy=False)[trial.number].state == TrialState.RUNNING:
+            _release(trial)
             raise
         # A reaper took this worker for dead, for example while it was suspended.
         _logger.warning("trial %d was taken over meanwhile: %s", trial.number, error)
         return None
-    _clean_up(objective, told)
+    except Exception:
+        _release(trial)
+        raise
+    except BaseException:
+        # Ctrl-C in a notebook: the process lives on, so that no reaper would take the trial.
+        fail_and_requeue(study, trial, reason=INTERRUPTED, requeue=True)
+        raise
+    if told is not None:
+        _clean_up(study, objective, told)
     return told
 
 
-def _clean_up(objective: Objective, told: optuna.trial.FrozenTrial) -> None:
-    """Removes the checkpoint of a told trial, but keeps the final weights of a completed one."""
-    if told.state == TrialState.COMPLETE:
+def _evaluate(study: optuna.Study, trial: optuna.Trial, objective: Objective) -> FrozenTrial | None:
+    try:
+        value = objective(trial)
+    except optuna.TrialPruned:
+        return study.tell(trial, state=TrialState.PRUNED)
+    except TrialInterrupted:
+        fail_and_requeue(study, trial, reason=INTERRUPTED, requeue=True)
+        return None
+    except _FAILURES as error:
+        trial.set_user_attr(REASON, f"{type(error).__name__}: {error}")
+        _logger.warning("trial %d failed: %s", trial.number, error)
+        return study.tell(trial, state=TrialState.FAIL)
+    return study.tell(trial, value)
+
+
+def _release(trial: optuna.Trial) -> None:
+    """Gives up a trial that this process cannot go on with: the next reaper takes it for dead.
+
+    An error that nobody foresaw is treated as the worker's death: the parameters are tried again,
+    but not for ever.
+    """
+    try:
+        trial.set_user_attr(WORKER, {})
+    except Exception as error:  # the storage is broken, and the trial's first error matters more
+        _logger.warning("trial %d could not be given back: %s", trial.number, error)
+
+
+def _clean_up(study: optuna.Study, objective: Objective, told: FrozenTrial) -> None:
+    """Removes the checkpoint of a told trial, but keeps the final weights of completed ones."""
+    if told.state == TrialState.COMPLETE or CONFIG_HASH not in told.user_attrs:
+        return
+    if told.user_attrs[CONFIG_HASH] in _hashes_in_use(study.get_trials(deepcopy=False)):
         return
     checkpoints = objective.checkpoints_of(candidate_config(objective.spec, told.params))
     if checkpoints is not None:
         checkpoints.remove()
+
+
+def _sweep(study: optuna.Study, objective: Objective) -> None:
+    """Removes checkpoints that killed workers left of trials that were told already."""
+    trials = study.get_trials(deepcopy=False)
+    in_use = _hashes_in_use(trials)
+    for trial in trials:
+        if trial.state == TrialState.PRUNED or (trial.state == TrialState.FAIL and counted(trial)):
+            config_hash = trial.user_attrs.get(CONFIG_HASH)
+            if config_hash is None or config_hash in in_use:
+                continue
+            checkpoints = objective.checkpoints_of(candidate_config(objective.spec, trial.params))
+            if checkpoints is not None:
+                checkpoints.remove()
+
+
+def _hashes_in_use(trials: Sequence[FrozenTrial]) -> set[str]:
+    """Configurations of completed and running trials: another trial may have had the same one."""
+    return {
+        str(trial.user_attrs.get(CONFIG_HASH))
+        for trial in trials
+        if trial.state in (TrialState.COMPLETE, TrialState.RUNNING)
+    }
 
 
 def _claim(study: optuna.Study, spec: StudySpec, *, worker: int) -> optuna.Trial | None:
@@ -173,43 +230,10 @@ def _claim(study: optuna.Study, spec: StudySpec, *, worker: int) -> optuna.Trial
         running = sum(trial.state == TrialState.RUNNING for trial in trials)
         if trials_done(study) + running >= spec.search.trials:
             return None
-        study.sampler = build_sampler(spec, worker=worker, trials=len(trials))
+        # A retry proposes nothing, so that an interrupted study goes on as if it had not been.
+        proposals = sum(RETRY_OF not in trial.user_attrs for trial in trials)
+        study.sampler = build_sampler(spec, worker=worker, proposals=proposals)
         study.pruner = build_pruner(spec)
         trial = study.ask()
         stamp_trial(trial)
         return trial
-
-
-@dataclass
-class _Running:
-    """Watches the running trial between outer steps: stop flag, deadlines, lease."""
-
-    study: optuna.Study
-    stop: threading.Event
-    limit_seconds: float | None
-    _trial: optuna.Trial | None = None
-    _started: float = 0.0
-    _renewed: float = 0.0
-    _deadline: float = 0.0
-
-    def start(self, trial: optuna.Trial) -> None:
-        """Begins watching a trial."""
-        self._trial = trial
-        self._started = self._renewed = time.monotonic()
-        self._deadline = deadline_of(self.study)
-
-    def on_step(self, _step: int) -> None:
-        """Raises where the trial has to end; renews the worker's lease now and then."""
-        if has_lost_parent():
-            self.stop.set()
-        if self.stop.is_set() or time.time() >= self._deadline:
-            raise TrialInterrupted
-        now = time.monotonic()
-        if self.limit_seconds is not None and now - self._started > self.limit_seconds:
-            raise TrialOvertimeError(
-                f"a trial may take search.seconds_per_trial = {self.limit_seconds:g} s; "
-                f"this one took {now - self._started:.0f} s"
-            )
-        if now - self._renewed > _RENEW_SECONDS and self._trial is not None:
-            self._renewed = now
-            stamp_trial(self._trial)

@@ -33,6 +33,9 @@ _logger = logging.getLogger("autometa.storages")
 _ENQUEUE_GRACE_SECONDS = 60.0
 """How long another reaper, perhaps on another host, is given to enqueue what it has failed."""
 
+_STAMP_GRACE_SECONDS = 60.0
+"""How long a trial may run without a stamp, which takes its worker milliseconds to put there."""
+
 _REQUEUED = frozenset({WORKER_DIED, INTERRUPTED})
 
 _FIXED_PARAMS = "fixed_params"  # where Optuna keeps the parameters of an enqueued trial
@@ -68,8 +71,8 @@ def reap_orphans(
 
     Args:
         study: the study to clean.
-        lease_seconds: how long a worker of another host may be silent, and how long a trial may
-            run before its worker puts its stamp on it.
+        lease_seconds: how long a worker of another host may be silent; a trial without a stamp
+            is given a minute at most.
         max_retries: how often parameters are tried again; a worker that dies on the last retry
             marks them as poisoned. A retry that came further than the one before it, by its
             intermediate values, starts the count anew: its parameters are not what kills.
@@ -151,7 +154,8 @@ def _is_orphan(trial: FrozenTrial, lease_seconds: float, now: float) -> bool:
         return not is_alive(stamp, lease_seconds=lease_seconds, now=now)
     # No stamp: the worker died between asking and stamping, or is just about to stamp.
     started = trial.datetime_start
-    return started is None or now - started.astimezone().timestamp() > lease_seconds
+    grace_seconds = min(lease_seconds, _STAMP_GRACE_SECONDS)
+    return started is None or now - started.astimezone().timestamp() > grace_seconds
 
 
 def _fail(study: optuna.Study, trial: FrozenTrial, reason: str) -> bool:

@@ -33,6 +33,7 @@ class SpentSeconds:
         study: the study whose budget is kept.
         every_seconds: how much time may pass between two writes.
         clock: seconds from a steady clock.
+        since: when the run began, on that clock; now where missing.
     """
 
     def __init__(
@@ -41,12 +42,13 @@ class SpentSeconds:
         *,
         every_seconds: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
+        since: float | None = None,
     ) -> None:
         self.run_id = uuid.uuid4().hex
         self._study = study
         self._every_seconds = every_seconds
         self._clock = clock
-        self._start = self._written = clock()
+        self._start = self._written = clock() if since is None else since
 
     def beat(self) -> bool:
         """Writes the seconds of this run when it is time; cheap, so call it often.

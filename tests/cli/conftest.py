@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 import autometa
 from autometa.cli import main
@@ -84,39 +86,53 @@ def study_file(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the processes of one test run share."""
+    own = tmp_path_factory.getbasetemp()
+    path = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "command-line"
+    path.mkdir(exist_ok=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def environment(shared: Path) -> dict[str, str]:
     """The environment of commands in processes of their own, which share one cache."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("AUTOMETA_")}
     return kept | {
-        "AUTOMETA_CACHE": str(tmp_path_factory.mktemp("cache")),
+        "AUTOMETA_CACHE": str(shared / "cache"),
         "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
     }
 
 
 @pytest.fixture(scope="session")
-def finished(
-    tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
-) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """The folder of a study that `autometa tune` has finished, and what it printed."""
-    home = tmp_path_factory.mktemp("finished")
-    (home / "tiny.yaml").write_text(STUDY)
-    done = subprocess.run(
-        [sys.executable, "-m", "autometa", "tune", "tiny.yaml"],
-        cwd=home,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return home, done
+def finished(shared: Path, environment: dict[str, str]) -> tuple[Path, str, str]:
+    """The folder of a study that `autometa tune` has finished, its stdout and its stderr."""
+    home = shared / "finished"
+    printed = shared / "printed.json"
+    # Marks that group tests in one process are ignored by pytest-xdist 3.8 with pytest 9.2.
+    with FileLock(shared / "finished.lock"):
+        if not printed.exists():
+            home.mkdir()
+            (home / "tiny.yaml").write_text(STUDY)
+            done = subprocess.run(
+                [sys.executable, "-m", "autometa", "tune", "tiny.yaml"],
+                cwd=home,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=120,
+            )
+            assert done.returncode == 0, done.stderr
+            printed.write_text(json.dumps([done.stdout, done.stderr]))
+    out, err = json.loads(printed.read_text())
+    return home, out, err
 
 
 @pytest.fixture
 def in_finished(
-    finished: tuple[Path, object],
+    finished: tuple[Path, str, str],
     run: Run,
     folder: Path,
     environment: dict[str, str],

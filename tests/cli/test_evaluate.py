@@ -11,7 +11,7 @@ import pytest
 
 Run = Callable[..., Any]
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished study")]
+pytestmark = pytest.mark.slow
 OPTIONS = ["evaluate", "--export", "results/runs/tiny/export", "--episodes", "2"]
 
 

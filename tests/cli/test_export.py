@@ -13,7 +13,7 @@ from autometa.export import read_export
 Run = Callable[..., Any]
 WINNER = Path("results/runs/tiny/export")
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished study")]
+pytestmark = pytest.mark.slow
 
 
 def _complete_trial(run: Run) -> int:

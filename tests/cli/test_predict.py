@@ -16,7 +16,7 @@ import pytest
 Run = Callable[..., Any]
 EXPORT = "results/runs/tiny/export"
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished study")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

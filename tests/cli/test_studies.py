@@ -17,7 +17,7 @@ from autometa.storages import create_or_load_study, open_storage
 
 Run = Callable[..., Any]
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished study")]
+pytestmark = pytest.mark.slow
 
 
 def test_studies_are_listed(in_finished: Run) -> None:

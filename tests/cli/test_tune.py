@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,14 +14,14 @@ import autometa.tune  # noqa: F401 - the module is replaced below; the package's
 from autometa.errors import StoppedError
 
 Run = Callable[..., Any]
-Finished = tuple[Path, subprocess.CompletedProcess[str]]
+Finished = tuple[Path, str, str]
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished study")]
+pytestmark = pytest.mark.slow
 
 
 def test_the_summary_says_what_was_found_and_what_it_is_worth(finished: Finished) -> None:
     """Stdout holds the role, methods by shots, baselines with intervals and the next commands."""
-    text = finished[1].stdout
+    text = finished[1]
 
     for words in (
         "Study tiny: trial ",
@@ -47,7 +44,7 @@ def test_the_summary_says_what_was_found_and_what_it_is_worth(finished: Finished
 
 def test_progress_is_told_in_plain_lines(finished: Finished) -> None:
     """Without a terminal every stage and trial is a line on stderr, without control characters."""
-    text = finished[1].stderr
+    text = finished[2]
 
     for words in ("tables: ", "created", "scoring the baselines", "searching 2/2 trials", "wrote"):
         assert words in text
@@ -123,53 +120,3 @@ def test_the_next_commands_name_a_storage_of_ones_own(in_finished: Run) -> None:
 
     assert result.code == 0
     assert "  autometa show tiny --storage 'journal:my own.journal'\n" in result.out
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_an_interrupted_study_is_gone_on_with(
-    workers: int, study_file: Path, environment: dict[str, str], run: Run, monkeypatch: Any
-) -> None:
-    """Ctrl-C in a trial ends with 130 and one line; the same command then finishes the study."""
-    monkeypatch.setenv("AUTOMETA_CACHE", environment["AUTOMETA_CACHE"])
-    steps = ["--set", "training.outer_steps=300", "--set", "training.rungs=[300]"]
-    budget = ["--trials", str(workers), "--workers", str(workers)]
-    arguments = ["tune", "tiny.yaml", *steps, *budget]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "autometa", *arguments],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    _wait_for_a_running_trial(study_file.parent, environment)
-
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-
-    assert process.returncode == 130, err
-    assert out == ""
-    assert err.splitlines()[-1].startswith("autometa: stopped ")
-    assert "run the same command to go on" in err.splitlines()[-1]
-    assert "Traceback" not in err
-    states = json.loads(run("show", "tiny", "--json").out)["states"]
-    assert "RUNNING" not in states
-
-    assert run(*arguments).code == 0
-    shown = json.loads(run("show", "tiny", "--json").out)
-    assert shown["done"] == workers
-    assert shown["winner"] is not None
-
-
-def _wait_for_a_running_trial(folder: Path, environment: dict[str, str]) -> None:
-    from autometa.storages import list_studies, open_storage
-
-    journal = folder / "results" / "runs" / "studies.journal"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if journal.exists():
-            studies = list_studies(open_storage(f"journal:{journal}"))
-            if any("RUNNING" in study.trials for study in studies):
-                time.sleep(0.3)
-                return
-        time.sleep(0.1)
-    raise AssertionError("no trial was started")

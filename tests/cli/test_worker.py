@@ -14,7 +14,7 @@ import pytest
 
 Run = Callable[..., Any]
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished study")]
+pytestmark = pytest.mark.slow
 
 
 def _raise_budget(trials: int) -> None:

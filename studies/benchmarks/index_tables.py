@@ -1,0 +1,191 @@
+"""A study on a folder of real tables: fifteen minutes of search, then one read of unseen families.
+
+Fixed before the runs:
+
+- Tables: those with role ``train`` in the folder's ``index.csv`` are divided by family (seed 0)
+  into meta-training and, one fifth, the search's validation; 2,000 synthetic tables are added to
+  meta-training. Those with role ``validation`` in the index are the test role here: they are read
+  once, by the exported weights, and nothing is chosen on them. So the search selects on some
+  families and the figures are reported on others.
+- Setting unlabelled, K = 1, 5, 10, up to 5 ways, 15 queries per class, 20 episodes per table and K.
+- Reported: accuracy as mean over families, against every baseline on the same episodes, with a
+  95 % bootstrap interval over families; log-loss; wins and losses per table.
+- ``--check``: the winner is above logistic regression and LDA at each K.
+
+Baseline scores are computed (and cached) before the clock of the search starts.
+
+    python studies/benchmarks/index_tables.py --tables DIR --study learners --check
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from autometa.config import StudySpec, read_spec, spec_from_dict, spec_to_dict
+from autometa.search import LEARNER_METHOD, StudyData, leaderboard, run_folder_of
+from autometa.storages import load_study, open_storage
+from autometa.tune import RESERVED_SHARE, TuneResult, tune
+
+_STUDIES = Path(__file__).parents[1]
+_RESULTS = Path(__file__).parents[2] / "results" / "benchmarks"
+_TARGETS = ("logistic_regression", "lda")
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Returns the command line's options."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tables", type=Path, required=True, help="folder with index.csv")
+    parser.add_argument("--study", choices=["learners", "maml"], default="learners")
+    parser.add_argument("--minutes", type=float, default=15.0, help="minutes of search")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="two minutes of search, few episodes")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--sheet", type=Path, help="write the Markdown sheet here")
+    parser.add_argument("--check", action="store_true", help="exit 1 where a target is missed")
+    return parser.parse_args()
+
+
+def study_spec(options: argparse.Namespace) -> StudySpec:
+    """Returns the study file with the folder's tables and the benchmark's budget."""
+    index = pd.read_csv(options.tables / "index.csv")
+    names = {role: sorted(rows["name"]) for role, rows in index.groupby("role")}
+    folder = {"source": "files", "path": str(options.tables.resolve())}
+    spec = spec_to_dict(read_spec(_STUDIES / f"{options.study}.yaml"))
+    minutes = 2.0 if options.quick else options.minutes
+    steps = 400 if options.quick else spec["training"]["outer_steps"]
+    spec["name"] = f"benchmark-{options.study}-{options.seed}" + ("-quick" if options.quick else "")
+    spec["tables"] = {
+        "train": [
+            {**folder, "names": names["train"]},
+            {"source": "synthetic", "count": 2000, "seed": 0},
+        ],
+        "test": [{**folder, "names": names["validation"]}],
+        "split": {"validation": 0.2, "by": "family", "seed": 0},
+    }
+    spec["episodes"] |= {"settings": ["unlabelled"], "per_table": 4 if options.quick else 20}
+    spec["training"] |= {"outer_steps": steps, "rungs": None}
+    spec["search"] |= {
+        "trials": 1000,
+        "seconds": minutes * 60 / (1 - RESERVED_SHARE),
+        "workers": options.workers,
+        "seed": options.seed,
+    }
+    spec.pop("storage", None)
+    return spec_from_dict(spec)
+
+
+def figures(result: TuneResult, seconds: float, trials: pd.DataFrame) -> dict[str, Any]:
+    """Returns everything that the sheet and the JSON file state."""
+    sheet = result.sheet
+    rows = []
+    for shot in sorted(set(sheet.frame["shot"])):
+        best = sheet.best_baseline(shot=shot, exclude=(LEARNER_METHOD,))
+        row: dict[str, Any] = {
+            "shot": int(shot),
+            "accuracy": sheet.mean("accuracy", LEARNER_METHOD, shot=shot),
+            "best_baseline": best,
+        }
+        for over in dict.fromkeys((*_TARGETS, best)):
+            advantage = sheet.advantage(LEARNER_METHOD, over, shot=shot)
+            outcome = sheet.wins_losses(LEARNER_METHOD, over, shot=shot)
+            row[over] = {
+                "accuracy": sheet.mean("accuracy", over, shot=shot),
+                "advantage": advantage.mean,
+                "low": advantage.low,
+                "high": advantage.high,
+                "unit": advantage.unit,
+                "wins": outcome.wins,
+                "losses": outcome.losses,
+            }
+        rows.append(row)
+    return {
+        "study": result.study,
+        "role": result.role,
+        "winner": result.export.config.model_dump(mode="json"),
+        "gain_nats": sheet.value(LEARNER_METHOD),
+        "seconds": round(seconds),
+        "trials": {state: int(n) for state, n in trials["state"].value_counts().items()},
+        "shots": rows,
+    }
+
+
+def markdown(found: dict[str, Any], result: TuneResult, options: argparse.Namespace) -> str:
+    """Returns the benchmark's page."""
+    trials = ", ".join(f"{count} {state.lower()}" for state, count in found["trials"].items())
+    winner = ", ".join(f"{key} {value}" for key, value in found["winner"].items())
+    lines = [
+        f"# `{options.study}.yaml` on a folder of real tables",
+        "",
+        "Made by `studies/benchmarks/index_tables.py`; its docstring says what was fixed before "
+        "the run. The figures are those of the exported weights on families that neither "
+        "meta-training nor the search has seen.",
+        "",
+        f"- Budget: {found['seconds']} s in all, {options.workers} workers of one thread; {trials}",
+        f"- Winner: {winner}",
+        f"- Log-loss: {found['gain_nats']:+.3f} nats against logistic regression "
+        "(above zero is better)",
+        "",
+        "| K | accuracy | against | its accuracy | advantage in points (95 % CI) | wins / losses |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in found["shots"]:
+        for over in dict.fromkeys((*_TARGETS, row["best_baseline"])):
+            cell = row[over]
+            name = f"{over} (best)" if over == row["best_baseline"] else over
+            lines.append(
+                f"| {row['shot']} | {100 * row['accuracy']:.1f} | {name} | "
+                f"{100 * cell['accuracy']:.1f} | {100 * cell['advantage']:+.1f} "
+                f"({100 * cell['low']:+.1f} to {100 * cell['high']:+.1f}) | "
+                f"{cell['wins']} / {cell['losses']} |"
+            )
+    return "\n".join([*lines, "", "## All methods", "", result.sheet.to_markdown(), ""])
+
+
+def main() -> int:
+    """Runs the benchmark; returns the exit code."""
+    options = parse_arguments()
+    spec = study_spec(options)
+    data = StudyData.load(spec)
+    print(f"caching the baselines of {spec.name} ...", flush=True)
+    for tasks in (data.search_tasks(), data.confirm_tasks(), data.test_tasks()):
+        data.baselines(tasks, workers=options.workers)
+    started = time.monotonic()
+    result = tune(spec, on_event=lambda event: print(event.message) if event.message else None)
+    seconds = time.monotonic() - started
+    trials = leaderboard(load_study(open_storage(spec.storage), spec.name))
+    found = figures(result, seconds, trials)
+    page = markdown(found, result, options)
+    trials.to_csv(run_folder_of(spec.name) / "leaderboard.csv", index=False)
+    if options.json is not None:
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+    sheet = options.sheet
+    if sheet is None and not options.quick:
+        sheet = _RESULTS / f"index_tables_{options.study}.md"
+    if sheet is not None:
+        sheet.write_text(page)
+    print(page)
+    missed = [
+        f"{over} at K={row['shot']}"
+        for row in found["shots"]
+        for over in _TARGETS
+        if row[over]["advantage"] <= 0
+    ]
+    line = "; ".join(
+        f"K={row['shot']}: "
+        + ", ".join(f"{100 * row[over]['advantage']:+.2f} over {over}" for over in _TARGETS)
+        for row in found["shots"]
+    )
+    print(line + (f"; NOT above {', '.join(missed)}" if missed else "; all targets met"))
+    return 1 if options.check and missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
