@@ -17,6 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "logging": set(),
     "typing": set(),
+    "atomic": set(),
     "config": set(),
     "storages": {"config"},
     "tables": {"config"},
@@ -31,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {"tune"},
     "__main__": {"cli"},
 }
-LEAVES = {"errors", "logging", "typing"}
+LEAVES = {"atomic", "errors", "logging", "typing"}
 
 # The only rooms that may import a library, wherever in their files.
 ONLY_IN: dict[str, set[str]] = {

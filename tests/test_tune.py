@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+import torch
 
 import autometa.tune
 from autometa.config import StudySpec
 from autometa.errors import RunError, StoppedError, UserError
 from autometa.evaluation import ScoreSheet, score_learner
 from autometa.learners import OuterLoop
-from autometa.search import StudyData, confirm
+from autometa.search import StudyData
 from autometa.storages import load_study, open_storage, trials_done
 
 workflow = sys.modules["autometa.tune"]
@@ -71,13 +72,14 @@ def test_tune_searches_confirms_tests_and_exports(little_study: Callable[..., St
     assert 0 < searching[-1].seconds_left <= 400
 
 
+@pytest.mark.parametrize("learner", ["fomaml", "column_kernel"])
 def test_export_holds_exactly_the_weights_that_were_scored(
-    little_study: Callable[..., StudySpec],
+    learner: str, little_study: Callable[..., StudySpec]
 ) -> None:
     """Scoring the export again gives the log-losses of its sheet, on every role of it."""
-    import torch
-
-    spec = little_study()
+    spec = little_study(
+        learner={"name": learner}, search={"trials": 1, "finalists": 1, "confirm": 1}
+    )
     result = tune(spec)
     data = StudyData.load(spec)
     learner = result.export.learner().double()
@@ -188,7 +190,7 @@ def test_stopped_command_goes_on_where_it_was(
         monkeypatch.setenv("AUTOMETA_CACHE", str(tmp_path / "cold"))
     spec = little_study()
     stop = threading.Event()
-    monkeypatch.setattr("autometa.tune._TICK_SECONDS", 0.01)
+    monkeypatch.setattr(workflow, "_TICK_SECONDS", 0.01)
 
     def on_event(event: Any) -> None:
         if event.stage == stage and (stage == "baselines" or event.done >= 1):
@@ -240,7 +242,7 @@ def test_changed_clock_does_not_change_the_budget(
     spec = little_study(search={"trials": trials, "seconds": seconds, "finalists": 1, "confirm": 1})
     honest, shift = time.time, [0.0]
     monkeypatch.setattr("autometa.search._watch._RENEW_SECONDS", 0.0)
-    monkeypatch.setattr("autometa.tune._TICK_SECONDS", 0.05)
+    monkeypatch.setattr(workflow, "_TICK_SECONDS", 0.05)
     monkeypatch.setattr(time, "time", lambda: honest() + shift[0])
 
     def on_event(event: Any) -> None:
@@ -296,15 +298,18 @@ def _die(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_error_of_a_display_is_raised_in_the_end(little_study: Callable[..., StudySpec]) -> None:
+def test_error_of_a_display_is_raised_in_the_end(
+    little_study: Callable[..., StudySpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An error in ``on_event`` is not swallowed with its thread."""
 
     def on_event(event: Any) -> None:
         if threading.current_thread() is not threading.main_thread():
             raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("autometa.tune._TICK_SECONDS", 0.01)
+    monkeypatch.setattr(workflow, "_TICK_SECONDS", 0.01)
+
+    with pytest.raises(ZeroDivisionError):
         tune(little_study(), on_event=on_event)
 
 
@@ -353,4 +358,3 @@ def test_sheet_is_of_one_role_and_its_value_can_be_computed(
     assert isinstance(result.sheet, ScoreSheet)
     assert set(result.sheet.frame["role"]) == {"test"}
     assert np.isfinite(result.sheet.value("autometa"))
-    assert confirm is not None

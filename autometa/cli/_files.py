@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
 
+from autometa.atomic import write_atomically
 from autometa.errors import RunError, UserError
 
 
@@ -25,21 +24,13 @@ def check_writable(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a UTF-8 file by a temporary name in the same folder and a rename.
+    """Writes a UTF-8 file completely, or not at all.
 
     Raises:
         RunError: the file cannot be written; what was there is unchanged.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        try:
-            with temporary.open("x", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_atomically(path, lambda file: file.write(text.encode()))
     except OSError as error:
         raise RunError(
             f"{path} could not be written ({error.strerror or error}) and is unchanged: free "

@@ -16,6 +16,7 @@ from autometa.config._learner import (
 )
 from autometa.config._parameters import LEARNER_PARAMETER, default_params, learner_config
 from autometa.config._read import read_spec, spec_from_dict, spec_to_dict
+from autometa.config._rules import user_error
 from autometa.config._sources import (
     SKLEARN_NAMES,
     FilesSource,
@@ -79,4 +80,5 @@ __all__ = [
     "read_spec",
     "spec_from_dict",
     "spec_to_dict",
+    "user_error",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -21,13 +22,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from autometa.atomic import write_atomically
 from autometa.episodes import episode_inputs, unlabelled_rows
 from autometa.errors import RunError
-from autometa.evaluation._atomic import write_atomically
 from autometa.evaluation._metrics import METRICS, score_probabilities
 from autometa.evaluation._score_sheet import ScoreSheet
 from autometa.evaluation._tasks import EvaluationTask, sheet_row
-from autometa.learners._baselines import (
+from autometa.learners import (
     BASELINE_VERSION,
     SEMI_SUPERVISED_BASELINES,
     baseline_probabilities,
@@ -130,7 +131,9 @@ def _compute(
         for index, task, names in jobs:
             yield index, _score(_episode_data(task, names), names)
         return
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_leave_interrupts_to_parent
+    )
     running: dict[Future[FloatArray], int] = {}
     try:
         while True:
@@ -149,6 +152,11 @@ def _compute(
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts_to_parent() -> None:
+    # Ctrl-C reaches every process of the terminal's group; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _episode_data(task: EvaluationTask, names: Sequence[str]) -> list[_EpisodeData]:

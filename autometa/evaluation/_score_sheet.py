@@ -26,7 +26,7 @@ from autometa.evaluation._means import by_family_and_cell, by_table, episodes_by
 from autometa.evaluation._metrics import LOWER_IS_BETTER, METRICS
 from autometa.evaluation._sheet_file import read_sheet_file, write_sheet_file
 from autometa.evaluation._summary import summary, to_markdown
-from autometa.learners._baselines import BASELINES, SEMI_SUPERVISED_BASELINES
+from autometa.learners import BASELINES, SEMI_SUPERVISED_BASELINES
 from autometa.typing import SETTINGS, Setting
 
 KEY = ("table", "family", "role", "setting", "shot", "seed", "episode", "method")

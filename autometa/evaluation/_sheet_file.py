@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from autometa.atomic import write_atomically
 from autometa.errors import UserError
-from autometa.evaluation._atomic import write_atomically
 
 SHEET_VERSION = 1
 """Schema version of the file; counts up when a column is renamed, removed or redefined."""

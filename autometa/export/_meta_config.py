@@ -20,8 +20,7 @@ from typing import Any, Final, NotRequired, TypedDict
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from autometa.config import LearnerConfig, learner_config_class, parse_yaml
-from autometa.config._rules import user_error
+from autometa.config import LearnerConfig, learner_config_class, parse_yaml, user_error
 from autometa.errors import UserError
 
 SCHEMA_VERSION: Final = 1
@@ -64,7 +63,6 @@ class Provenance(TypedDict, total=False):
     test_reads: int
     families_seen: list[FamilySeen]
     budget: dict[str, Any]
-    test_reads: int
     versions: dict[str, str]
     fingerprint: str
     created: str

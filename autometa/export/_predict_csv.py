@@ -11,7 +11,7 @@ import pandas as pd
 from autometa.errors import UserError
 from autometa.export._classifier import FewShotClassifier
 from autometa.logging import get_logger
-from autometa.tables._read_file import read_frame
+from autometa.tables import read_frame
 
 _logger = get_logger(__name__)
 _SHOWN = 10

@@ -18,8 +18,8 @@ from optuna.trial import FrozenTrial, TrialState
 from autometa.storages._liveness import LEASE_SECONDS, is_alive
 from autometa.storages._open import study_lock
 from autometa.storages._trials import (
-    ORIGIN,
     INTERRUPTED,
+    ORIGIN,
     POISONED,
     REASON,
     RETRIES,
