@@ -117,16 +117,15 @@ def test_lost_trials_do_not_compete_at_a_rung(little_study: Callable[..., StudyS
     def judged(losses: int) -> list[bool]:
         study = optuna.create_study(direction="maximize", pruner=build_pruner(spec))
         verdicts = []
-        for value in (0.5, 0.4, 0.3, 0.6):
-            for attempt in range(losses + 1):
-                trial = study.ask()
-                trial.report(value, step=2)
-                verdict = trial.should_prune()
-                if attempt < losses:
-                    trial.set_user_attr("autometa:reason", "interrupted")
-                    study.tell(trial, state=optuna.trial.TrialState.FAIL)
-            verdicts.append(verdict)
-            study.tell(trial, value)
-        return verdicts
+        for value in [*[0.5] * losses, 0.5, 0.1, 0.2, 0.4]:
+            trial = study.ask()
+            trial.report(value, step=2)
+            verdicts.append(trial.should_prune())
+            if trial.number < losses:
+                trial.set_user_attr("autometa:reason", "interrupted")
+                study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            else:
+                study.tell(trial, value)
+        return verdicts[losses:]
 
     assert judged(losses=0) == judged(losses=3) == [False, True, True, False]

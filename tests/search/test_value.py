@@ -125,9 +125,9 @@ def _cut(folder: Path) -> None:
 
 def _flip(folder: Path) -> None:
     path = next(folder.glob("rung-*"))
-    content = bytearray(path.read_bytes())
-    content[-50] ^= 0xFF
-    path.write_bytes(content)
+    content = path.read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")  # behind the header of safetensors
+    path.write_bytes(content[:start] + bytes(byte ^ 0x41 for byte in content[start:]))
 
 
 def _zero(folder: Path) -> None:
