@@ -130,7 +130,8 @@ def spawn(tmp_path: Path) -> Iterator[Callable[..., BaseProcess]]:
     The code finds ``work()``, which runs a worker, ``die()``, which is kill -9, and ``kill_at()``.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["autometa.search"])
+    # torch._dynamo is what PyTorch imports at the first optimiser, which takes seconds.
+    context.set_forkserver_preload(["autometa.search", "torch._dynamo"])
     processes: list[BaseProcess] = []
 
     def start(spec: StudySpec, code: str, **names: Any) -> BaseProcess:
