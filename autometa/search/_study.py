@@ -31,7 +31,7 @@ DEADLINE = "autometa:deadline"
 RUNS_FOLDER = Path("results") / "runs"
 
 _MOST_NAMES = 5
-_METRIC = "log-loss gain over logistic regression (nats)"
+_METRIC = "log-loss gain (nats)"
 
 
 def run_folder_of(name: str) -> Path:
