@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 # Before anything imports torch, which reads it once: two test processes share two cores.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -17,6 +18,12 @@ import pytest
 
 if TYPE_CHECKING:
     from autometa.config import StudySpec
+
+
+# A shell that starts the tests in the background lets them, and every process they start, ignore
+# SIGINT; tests that interrupt a process need what a terminal gives.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -33,6 +33,22 @@ def run(objective: Objective, params: dict[str, Any] = _PARAMS) -> tuple[float, 
     return value, study.trials[0].intermediate_values
 
 
+@pytest.fixture(scope="module")
+def known() -> dict[str, tuple[float, dict[int, float]]]:
+    """What an undisturbed training gives; computed by the first test that asks."""
+    return {}
+
+
+@pytest.fixture
+def undisturbed(
+    known: dict[str, tuple[float, dict[int, float]]], little_study: Callable[..., StudySpec]
+) -> tuple[float, dict[int, float]]:
+    """Value and intermediate values of an undisturbed training without checkpoints."""
+    if not known:
+        known["little"] = run(Objective(little_study()))
+    return known["little"]
+
+
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The outer steps that were trained."""
@@ -87,10 +103,10 @@ def test_training_goes_on_from_its_last_rung_without_a_trace(
     little_study: Callable[..., StudySpec],
     tmp_path: Path,
     steps: list[int],
+    undisturbed: tuple[float, dict[int, float]],
 ) -> None:
     """Interrupted at any step, the values are the same bits, and earlier rungs are not redone."""
     spec = little_study()
-    undisturbed = run(Objective(spec))
 
     def stop(step: int) -> None:
         if step == interrupted_after:
