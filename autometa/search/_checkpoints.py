@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from autometa.atomic import write_atomically
 from autometa.logging import get_logger
 
 _logger = get_logger(__name__)
@@ -30,16 +30,8 @@ _PROGRESS = "progress.json"
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Writes a file whole or not at all: temporary name, fsync, rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Writes a file whole or not at all."""
+    write_atomically(path, lambda file: file.write(data))
 
 
 @dataclass

@@ -77,7 +77,7 @@ def test_a_file_that_cannot_be_written_is_left_as_it_was(
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("autometa.cli._files.os.fsync", full)
+    monkeypatch.setattr("autometa.atomic.os.fsync", full)
 
     result = in_finished(*files, "-o", "out.csv")
 
