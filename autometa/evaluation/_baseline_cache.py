@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import signal
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +34,7 @@ from autometa.learners import (
     baselines_of,
 )
 from autometa.logging import get_logger
+from autometa.pools import follow_parent
 from autometa.typing import FloatArray, IntArray
 
 CACHE_VERSION = 1
@@ -131,9 +131,7 @@ def _compute(
         for index, task, names in jobs:
             yield index, _score(_episode_data(task, names), names)
         return
-    pool = ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_leave_interrupts_to_parent
-    )
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=follow_parent)
     running: dict[Future[FloatArray], int] = {}
     try:
         while True:
@@ -152,11 +150,6 @@ def _compute(
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts_to_parent() -> None:
-    # Ctrl-C reaches every process of the terminal's group; the parent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _episode_data(task: EvaluationTask, names: Sequence[str]) -> list[_EpisodeData]:

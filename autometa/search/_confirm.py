@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,6 +31,7 @@ from autometa.errors import AutometaError, RunError, StoppedError
 from autometa.evaluation import ScoreSheet
 from autometa.learners import AbstractLearner, build_learner, learner_weights, load_weights
 from autometa.logging import get_logger
+from autometa.pools import follow_parent
 from autometa.search._checkpoints import write_file
 from autometa.search._data import StudyData
 from autometa.search._objective import Rung, train_candidate
@@ -295,18 +295,8 @@ _process: tuple[StudyData, _Stop] | None = None
 
 def _start_process(spec: dict[str, Any], stop: _Stop) -> None:
     global _process  # noqa: PLW0603 - what a pool process keeps between its jobs
-    # An interrupt from the terminal reaches the whole group; the parent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    follow_parent()
     _process = StudyData.load(spec_from_dict(spec)), stop
-
-
-def _end_with_parent() -> None:
-    """Ends this process when its parent is gone: the pool itself would wait for jobs for ever."""
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _run_in_process(job: _Job) -> Confirmed:
