@@ -92,3 +92,19 @@ def little_study(
         return spec_from_dict(study)
 
     return make
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The outer steps that were trained in this process."""
+    from autometa.learners import OuterLoop
+
+    trained: list[int] = []
+    train_step = OuterLoop._train_step
+
+    def counted(loop: OuterLoop) -> None:
+        trained.append(loop.step)
+        train_step(loop)
+
+    monkeypatch.setattr(OuterLoop, "_train_step", counted)
+    return trained

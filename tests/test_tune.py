@@ -17,7 +17,6 @@ import autometa.tune
 from autometa.config import StudySpec
 from autometa.errors import RunError, StoppedError, UserError
 from autometa.evaluation import ScoreSheet, score_learner
-from autometa.learners import OuterLoop
 from autometa.search import StudyData
 from autometa.storages import load_study, open_storage, trials_done
 
@@ -33,20 +32,6 @@ def study_of(spec: StudySpec) -> optuna.Study:
 def files_of(folder: Path) -> dict[str, bytes]:
     """Returns the contents of a folder's files."""
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-@pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The outer steps that were trained in this process."""
-    trained: list[int] = []
-    train_step = OuterLoop._train_step
-
-    def counted(loop: OuterLoop) -> None:
-        trained.append(loop.step)
-        train_step(loop)
-
-    monkeypatch.setattr(OuterLoop, "_train_step", counted)
-    return trained
 
 
 def test_tune_searches_confirms_tests_and_exports(little_study: Callable[..., StudySpec]) -> None:

@@ -15,7 +15,6 @@ import torch
 from autometa.config import MamlConfig, StudySpec
 from autometa.errors import RunError, StoppedError
 from autometa.evaluation import ScoreSheet
-from autometa.learners import OuterLoop
 from autometa.search import Confirmed, StudyData, _confirm, confirm, fresh_seed, select
 
 _FINALISTS = [(3, {"inner_lr": 0.2, "width": 8}), (1, {"inner_lr": 0.05, "width": 8})]
@@ -34,20 +33,6 @@ def confirmed(
         return confirm(spec, data, _FINALISTS, **(settings | options))
 
     return run
-
-
-@pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The outer steps that were trained in this process."""
-    trained: list[int] = []
-    train_step = OuterLoop._train_step
-
-    def counted(loop: OuterLoop) -> None:
-        trained.append(loop.step)
-        train_step(loop)
-
-    monkeypatch.setattr(OuterLoop, "_train_step", counted)
-    return trained
 
 
 def test_fresh_seeds_are_not_those_of_any_search() -> None:

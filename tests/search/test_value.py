@@ -13,7 +13,6 @@ import torch
 
 import autometa
 from autometa.config import StudySpec
-from autometa.learners import OuterLoop
 from autometa.search import Objective, candidate_config
 from autometa.search._checkpoints import Checkpoints
 
@@ -47,20 +46,6 @@ def undisturbed(
     if not known:
         known["little"] = run(Objective(little_study()))
     return known["little"]
-
-
-@pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The outer steps that were trained."""
-    trained: list[int] = []
-    train_step = OuterLoop._train_step
-
-    def counted(loop: OuterLoop) -> None:
-        trained.append(loop.step)
-        train_step(loop)
-
-    monkeypatch.setattr(OuterLoop, "_train_step", counted)
-    return trained
 
 
 def test_value_does_not_depend_on_the_trials_before(
