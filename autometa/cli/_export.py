@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autometa.atomic import folder_written_atomically
 from autometa.cli._printing import clean, hush_optuna, log_to_stderr, tell
 from autometa.cli._studies import WINNER, StorageOption
 from autometa.errors import RunError, UserError
@@ -69,22 +69,10 @@ def copy_export(source: Path, target: Path) -> Export:
     read_export(source)
     target = Path(os.path.abspath(target))
     _require_replaceable(target)
-    token = secrets.token_hex(4)
-    fresh = target.with_name(f".{target.name}.writing-{token}")
-    aside = target.with_name(f".{target.name}.replaced-{token}")
     try:
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(source, fresh)
+        with folder_written_atomically(target) as fresh:
+            shutil.copytree(source, fresh, dirs_exist_ok=True)
             read_export(fresh)
-            if target.exists():
-                target.rename(aside)
-            fresh.rename(target)
-        finally:
-            if aside.exists() and not target.exists():
-                aside.rename(target)
-            shutil.rmtree(fresh, ignore_errors=True)
-            shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
         raise RunError(
             f"{target} could not be written ({error.strerror or error}) and is unchanged: free "

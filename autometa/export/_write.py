@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import save
 
+from autometa.atomic import folder_written_atomically, write_atomically
 from autometa.errors import RunError, UserError
 from autometa.export._meta_config import (
     CARD,
@@ -64,9 +61,8 @@ def write_export(
 ) -> Path:
     """Writes an export folder and returns its absolute path.
 
-    The files are written to a folder next to the target, synchronised with the disk and put in
-    place by renaming. An older export at the target is replaced only then; whatever fails before,
-    a full disk included, leaves it as it was.
+    An older export at the target is replaced only when every file is on the disk; whatever fails
+    before, a full disk included, leaves it as it was.
 
     Args:
         path: the folder to write; parents are created.
@@ -87,29 +83,20 @@ def write_export(
     learner_values = learner.config.model_dump(mode="json")
     _require_agreement(learner_values, spec.get("learner", {}))
     weights = weights_bytes(learner)
-    token = secrets.token_hex(4)
-    fresh = target.parent / f".{target.name}.writing-{token}"
     try:
-        fresh.mkdir(parents=True)
-        try:
-            _write_file(fresh / WEIGHTS, weights)
-            sheet.to_parquet(fresh / SCORES)
-            _write_file(fresh / CARD, card.encode())
+        with folder_written_atomically(target) as folder:
+            _write_file(folder / WEIGHTS, weights)
+            sheet.to_parquet(folder / SCORES)
+            _write_file(folder / CARD, card.encode())
             sections = {name: spec.get(name, {}) for name in SPEC_SECTIONS}
             document = {
                 "schema_version": SCHEMA_VERSION,
                 **sections,
                 "learner": {"name": learner.config.name, **learner_values},
                 "provenance": dict(provenance),
-                "files": {name: _sha256(fresh / name) for name in (WEIGHTS, SCORES)},
+                "files": {name: _sha256(folder / name) for name in (WEIGHTS, SCORES)},
             }
-            _write_file(fresh / META_CONFIG, dump(document))
-            _sync(fresh / SCORES)
-            _sync(fresh)
-            _swap(fresh, target, aside=target.parent / f".{target.name}.replaced-{token}")
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-        _sync(target.parent)
+            _write_file(folder / META_CONFIG, dump(document))
     except OSError as error:
         raise RunError(
             f"an export must be written completely; {target} could not be "
@@ -143,35 +130,8 @@ def _require_agreement(actual: Mapping[str, Any], stated: Mapping[str, Any]) -> 
             )
 
 
-def _swap(fresh: Path, target: Path, *, aside: Path) -> None:
-    """Puts a complete folder in place of an older one, or leaves the older one there."""
-    if not target.exists():
-        fresh.rename(target)
-        return
-    target.rename(aside)
-    try:
-        fresh.rename(target)
-    except BaseException:
-        aside.rename(target)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
-
-
 def _write_file(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(path: Path) -> None:
-    # Folders cannot be opened on Windows; there the rename itself is durable enough.
-    with contextlib.suppress(PermissionError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    write_atomically(path, lambda file: file.write(data))
 
 
 def _sha256(path: Path) -> str:
