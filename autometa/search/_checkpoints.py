@@ -2,7 +2,8 @@
 
 One folder per configuration hash:
 
-    progress.json            {"rung": step, "values": {step: value}, "sha256": of the tensors}
+    progress.json            {"version": 1, "rung": step, "values": {step: value},
+                              "sha256": of the tensors}
     rung-<step>.safetensors  the outer loop's tensors at that step
 
 ``progress.json`` is replaced last, so that it always names a complete file.
@@ -17,6 +18,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -25,6 +27,9 @@ from torch import Tensor
 from autometa.atomic import write_atomically
 from autometa.logging import get_logger
 
+CHECKPOINT_VERSION = 1
+"""Counts up when the files change; a checkpoint of another version is trained again."""
+
 _logger = get_logger(__name__)
 _PROGRESS = "progress.json"
 
@@ -32,6 +37,17 @@ _PROGRESS = "progress.json"
 def write_file(path: Path, data: bytes) -> None:
     """Writes a file whole or not at all."""
     write_atomically(path, lambda file: file.write(data))
+
+
+def require_version(document: dict[str, Any], version: int) -> None:
+    """Refuses a document of another version; one without a version is of the first.
+
+    Raises:
+        ValueError: it is of another version.
+    """
+    stated = document.get("version", 1)
+    if stated != version:
+        raise ValueError(f"it is of version {stated}, and this autometa reads version {version}")
 
 
 @dataclass
@@ -49,8 +65,8 @@ class Checkpoints:
     def load(self, rungs: Sequence[int] = ()) -> dict[str, Tensor] | None:
         """Returns the tensors of the last finished rung and reads ``values``; None if none.
 
-        A damaged checkpoint counts as none: the candidate is then trained from the start, which
-        costs time and changes no value.
+        A checkpoint that is damaged or of another version counts as none: the candidate is then
+        trained from the start, which costs time and changes no value.
 
         Args:
             rungs: outer steps whose values are needed, as far as they lie behind the checkpoint.
@@ -58,6 +74,7 @@ class Checkpoints:
         self.values = {}
         try:
             progress = json.loads((self.folder / _PROGRESS).read_text())
+            require_version(progress, CHECKPOINT_VERSION)
             step = int(progress["rung"])
             values = {int(key): float(value) for key, value in progress["values"].items()}
             tensors = (self.folder / _rung_name(step)).read_bytes()
@@ -76,7 +93,7 @@ class Checkpoints:
             AttributeError,
             SafetensorError,
         ) as error:
-            _logger.warning("the checkpoint %s is damaged and not used: %s", self.folder, error)
+            _logger.warning("the checkpoint %s is unreadable and not used: %s", self.folder, error)
             return None
         if any(rung <= step and rung not in values for rung in rungs):
             # Left by a training that was not scored at every rung.
@@ -98,6 +115,7 @@ class Checkpoints:
             content = save(tensors)
             write_file(self.folder / _rung_name(step), content)
             progress = {
+                "version": CHECKPOINT_VERSION,
                 "rung": step,
                 "values": {str(key): kept for key, kept in self.values.items()},
                 "sha256": hashlib.sha256(content).hexdigest(),
@@ -111,8 +129,10 @@ class Checkpoints:
 
     def _rung_on_disk(self) -> int:
         try:
-            return int(json.loads((self.folder / _PROGRESS).read_text())["rung"])
-        except (OSError, ValueError, KeyError, TypeError):
+            progress = json.loads((self.folder / _PROGRESS).read_text())
+            require_version(progress, CHECKPOINT_VERSION)
+            return int(progress["rung"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return 0
 
     def remove(self) -> None:

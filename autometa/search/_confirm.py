@@ -32,10 +32,13 @@ from autometa.evaluation import ScoreSheet
 from autometa.learners import AbstractLearner, build_learner, learner_weights, load_weights
 from autometa.logging import get_logger
 from autometa.pools import follow_parent
-from autometa.search._checkpoints import write_file
+from autometa.search._checkpoints import require_version, write_file
 from autometa.search._data import StudyData
 from autometa.search._objective import Rung, train_candidate
 from autometa.search._space import candidate_config, config_hash
+
+CONFIRMATION_VERSION = 1
+"""Counts up when the files of a run change; a run of another version is done again."""
 
 _logger = get_logger(__name__)
 _PURPOSE = 0xC0F1
@@ -238,9 +241,10 @@ def _run_job(data: StudyData, job: _Job, stop: _Stop) -> Confirmed:
 
 
 def _known_value(folder: Path) -> float | None:
-    """The value of a run that was done before; None where there is none, or it is damaged."""
+    """The value of a run that was done before; None where there is none that can be read."""
     try:
         result = json.loads((folder / _RESULT).read_text())
+        require_version(result, CONFIRMATION_VERSION)
         for name, sha256 in result["sha256"].items():
             if hashlib.sha256((folder / name).read_bytes()).hexdigest() != sha256:
                 raise ValueError(f"{name} is not what was written")
@@ -248,7 +252,7 @@ def _known_value(folder: Path) -> float | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        _logger.warning("the confirmation in %s is damaged and done again: %s", folder, error)
+        _logger.warning("the confirmation in %s is unreadable and done again: %s", folder, error)
         return None
     return value
 
@@ -271,7 +275,12 @@ def _keep(folder: Path, last: Rung, *, trial: int) -> None:
             name: hashlib.sha256((temporary / name).read_bytes()).hexdigest()
             for name in (_WEIGHTS, _SCORES)
         }
-        result = {"value": last.value, "trial": trial, "sha256": hashes}
+        result = {
+            "version": CONFIRMATION_VERSION,
+            "value": last.value,
+            "trial": trial,
+            "sha256": hashes,
+        }
         write_file(temporary / _RESULT, json.dumps(result).encode())
         shutil.rmtree(folder, ignore_errors=True)
         try:
