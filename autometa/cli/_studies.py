@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +23,8 @@ from autometa.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from autometa.search import RungCorrelation
 
 StorageOption = Annotated[
     str | None,
@@ -81,13 +85,13 @@ def show(
         typer.Option("--top", metavar="N", min=1, help="Only the first N trials."),
     ] = None,
 ) -> None:
-    """Show the trials of a study, best first, its failures and its winner.
+    """Show the trials of a study, best first, its rungs, its failures and its winner.
 
     The value of a trial is what the search maximises: nats below logistic regression's log-loss.
     """
     if as_csv and as_json:
         raise UserError("--csv and --json exclude each other; got both: choose one")
-    from autometa.search import leaderboard, load_spec, snapshot
+    from autometa.search import leaderboard, load_spec, rung_correlations, snapshot
     from autometa.storages import load_study, open_storage
 
     hush_optuna()
@@ -97,7 +101,9 @@ def show(
     if as_csv:
         tell(_head(frame, top).to_csv(index=False, lineterminator="\n").rstrip("\n"))
         return
-    progress = snapshot(study, load_spec(study))
+    spec = load_spec(study)
+    progress = snapshot(study, spec)
+    rungs = rung_correlations(study.get_trials(deepcopy=False), rungs=spec.training.rungs)
     winner = study.user_attrs.get(WINNER)
     if as_json:
         tell_json(
@@ -108,6 +114,7 @@ def show(
                 "states": progress.states,
                 "failures": progress.reasons,
                 "winner": winner,
+                "rung_correlations": [dataclasses.asdict(rung) for rung in rungs],
                 "trials": _head(frame, top).to_dict("records"),
             }
         )
@@ -117,6 +124,7 @@ def show(
     lines += _trial_lines(shown) if len(frame) else ["no trials yet"]
     if len(shown) < len(frame):
         lines.append(f"... and {len(frame) - len(shown)} more; --top N, --csv and --json show them")
+    lines += _rung_lines(rungs)
     if progress.reasons:
         rows = [[str(count), reason] for reason, count in progress.reasons.items()]
         lines += ["", *aligned(["failed", "reason"], rows, left=2)]
@@ -153,6 +161,21 @@ def _trial_lines(frame: pd.DataFrame) -> list[str]:
 def _interval(row: dict[Any, Any]) -> str:
     low, high = _times_100(row["low"]), _times_100(row["high"])
     return "-" if _is_missing(low) else f"{low:+.1f} to {high:+.1f}"
+
+
+def _rung_lines(rungs: Sequence[RungCorrelation]) -> list[str]:
+    """How well each rung foretells the end; nothing where the end is the only rung."""
+    from autometa.search import FEWEST_TRIALS
+
+    if not rungs:
+        return []
+    title = "rank correlation of rungs with the final value"
+    trials = min(rung.trials for rung in rungs)
+    if trials < FEWEST_TRIALS:
+        return ["", f"{title}: needs {FEWEST_TRIALS} completed trials, there are {trials}"]
+    rows = [[str(rung.step), _number(rung.correlation, "{:+.2f}")] for rung in rungs]
+    lines = aligned(["step", "correlation"], rows, left=0)
+    return ["", f"{title}, over {trials} completed trials", *lines]
 
 
 def _winner_line(winner: dict[str, Any] | None) -> str:

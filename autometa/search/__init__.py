@@ -22,6 +22,9 @@ from autometa.search._processes import run_processes as run_processes
 from autometa.search._progress import Progress as Progress
 from autometa.search._progress import leaderboard as leaderboard
 from autometa.search._progress import snapshot as snapshot
+from autometa.search._rung_correlations import FEWEST_TRIALS as FEWEST_TRIALS
+from autometa.search._rung_correlations import RungCorrelation as RungCorrelation
+from autometa.search._rung_correlations import rung_correlations as rung_correlations
 from autometa.search._space import candidate_config as candidate_config
 from autometa.search._study import finalists as finalists
 from autometa.search._study import load_spec as load_spec
@@ -49,12 +52,14 @@ def objective(spec: StudySpec | Mapping[str, Any]) -> Objective:
 __all__ = [
     "ACCURACY",
     "ADVANTAGE",
+    "FEWEST_TRIALS",
     "LEARNER_METHOD",
     "REFERENCE",
     "SECONDS",
     "Confirmed",
     "Objective",
     "Progress",
+    "RungCorrelation",
     "StudyData",
     "WorkerReport",
     "advantage_over_best",
@@ -72,6 +77,7 @@ __all__ = [
     "run_folder_of",
     "run_processes",
     "run_worker",
+    "rung_correlations",
     "select",
     "set_deadline",
     "snapshot",

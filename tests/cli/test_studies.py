@@ -11,7 +11,7 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 from autometa.storages import create_or_load_study, open_storage
 
@@ -87,6 +87,28 @@ def test_top_cuts_the_list(form: list[str], in_finished: Run) -> None:
         assert "... and 1 more" in out
 
 
+def test_rungs_are_compared_with_the_end(in_finished: Run, study_file: Path) -> None:
+    """From five completed trials on, each rung is shown with its rank correlation."""
+    study = _fresh_study(study_file)
+    for trial, rung in enumerate([0.1, 0.2, 0.3, 0.5, 0.4]):
+        if trial == 4:
+            early = in_finished("show", "fresh").out
+            early_json = json.loads(in_finished("show", "fresh", "--json").out)
+        study.add_trial(create_trial(value=trial, intermediate_values={10: rung, 20: trial}))
+
+    lines = in_finished("show", "fresh").out.splitlines()
+    data = json.loads(in_finished("show", "fresh", "--json").out)
+
+    title = "rank correlation of rungs with the final value"
+    assert f"{title}: needs 5 completed trials, there are 4\n" in early
+    assert early_json["rung_correlations"] == [{"step": 10, "trials": 4, "correlation": None}]
+    start = lines.index(f"{title}, over 5 completed trials")
+    assert lines[start + 1 : start + 4] == ["step  correlation", "  10        +0.90", ""]
+    assert data["rung_correlations"] == [
+        {"step": 10, "trials": 5, "correlation": pytest.approx(0.9)}
+    ]
+
+
 def test_failures_are_counted_with_their_reasons(in_finished: Run) -> None:
     """Each reason of failure is a line, and control characters in it are not printed."""
     from autometa.storages import load_study
@@ -107,11 +129,7 @@ def test_a_study_without_trials_can_be_shown(
     in_finished: Run, folder: Path, study_file: Path
 ) -> None:
     """A study that was just made has no trials and no winner yet."""
-    from autometa.config import read_spec, spec_to_dict
-
-    spec = read_spec(study_file, ["name=fresh"])
-    storage = open_storage("journal:results/runs/studies.journal")
-    create_or_load_study(storage, "fresh", spec=spec_to_dict(spec), fingerprint={})
+    _fresh_study(study_file)
 
     out = in_finished("show", "fresh").out
 
@@ -120,6 +138,15 @@ def test_a_study_without_trials_can_be_shown(
     assert "no winner yet" in out
     assert in_finished("show", "fresh", "--csv").code == 0
     assert json.loads(in_finished("show", "fresh", "--json").out)["trials"] == []
+
+
+def _fresh_study(study_file: Path) -> optuna.Study:
+    """Makes the study ``fresh``, without trials, beside the finished one."""
+    from autometa.config import read_spec, spec_to_dict
+
+    spec = read_spec(study_file, ["name=fresh"])
+    storage = open_storage("journal:results/runs/studies.journal")
+    return create_or_load_study(storage, "fresh", spec=spec_to_dict(spec), fingerprint={})[0]
 
 
 def _refuse(constant: str) -> None:
