@@ -25,3 +25,12 @@ Setting: TypeAlias = Literal["inductive", "transductive", "unlabelled"]
 further unlabelled rows of the same table."""
 
 SETTINGS: tuple[Setting, ...] = ("inductive", "transductive", "unlabelled")
+
+Counts: TypeAlias = Literal["equal", "unequal", "natural"]
+"""Support rows of the classes of an evaluation episode: the same of each; 1 to 2 * shot - 1 at
+random; in proportion to how frequent the classes are."""
+
+COUNTS: tuple[Counts, ...] = ("equal", "unequal", "natural")
+
+Ways: TypeAlias = int | Literal["all"]
+"""Classes of an episode at most."""

@@ -17,7 +17,7 @@ from autometa.errors import StoppedError, UserError
 if TYPE_CHECKING:
     from autometa.evaluation import ScoreSheet
     from autometa.tables import ScaledTable
-    from autometa.typing import Setting
+    from autometa.typing import Counts, Setting, Ways
 
 SEEN, UNSEEN = "seen", "unseen"
 """Roles in the score sheet of ``evaluate_export``."""
@@ -43,6 +43,18 @@ def evaluate(
     shots: Annotated[
         str, typer.Option("--shots", metavar="K,K...", help="Labelled rows per class.")
     ] = "1,5,10",
+    counts: Annotated[
+        str,
+        typer.Option(
+            "--counts",
+            metavar="NAME",
+            help="Rows of each class: equal (K), unequal (1 to 2K-1 at random) or natural (as "
+            "frequent as in the table, K on average).",
+        ),
+    ] = "equal",
+    ways: Annotated[
+        str, typer.Option("--ways", metavar="N", help="Most classes of an episode, or all.")
+    ] = "5",
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -66,11 +78,12 @@ def evaluate(
     """
     chosen_shots = _parsed_shots(shots)
     chosen_settings = _parsed_settings(settings)
+    chosen_counts, chosen_ways = _parsed_counts(counts), _parsed_ways(ways)
     if json_path not in (None, _STDOUT):
         check_writable(json_path)
 
     from autometa.cli._tables import load_sources
-    from autometa.export import evaluate_export, read_export
+    from autometa.export import drawing, evaluate_export, read_export
 
     log_to_stderr()
     read = read_export(export)
@@ -87,16 +100,19 @@ def evaluate(
             shots=chosen_shots,
             settings=chosen_settings,
             episodes=episodes,
+            ways=chosen_ways,
+            counts=chosen_counts,
             workers=workers,
             on_progress=progress,
         )
         progress.end()
+    drawn = {"ways": chosen_ways, "counts": chosen_counts}
     if json_path == _STDOUT:
-        tell(as_json(_as_mapping(read.path, sheet, loaded)))
+        tell(as_json(_as_mapping(read.path, sheet, loaded, drawn)))
         return
-    tell(clean("\n".join(_lines(sheet, chosen_settings))))
+    tell(clean("\n".join(_lines(sheet, chosen_settings, drawing(drawn)))))
     if json_path is not None:
-        write_text(json_path, as_json(_as_mapping(read.path, sheet, loaded)) + "\n")
+        write_text(json_path, as_json(_as_mapping(read.path, sheet, loaded, drawn)) + "\n")
         say(clean(f"wrote {json_path}"))
 
 
@@ -115,6 +131,23 @@ def _parsed_settings(given: list[str] | None) -> list[Setting]:
         if word not in SETTINGS:
             raise UserError(f"--setting must be one of {', '.join(SETTINGS)}; got {word!r}")
     return [setting for setting in SETTINGS if setting in words]
+
+
+def _parsed_counts(text: str) -> Counts:
+    from autometa.typing import COUNTS
+
+    for counts in COUNTS:
+        if counts == text:
+            return counts
+    raise UserError(f"--counts must be one of {', '.join(COUNTS)}; got {text!r}")
+
+
+def _parsed_ways(text: str) -> Ways:
+    if text == "all":
+        return "all"
+    if text not in map(str, range(2, 51)):
+        raise UserError(f"--ways must be a whole number from 2 to 50, or all; got {text!r}")
+    return int(text)
 
 
 class _Progress:
@@ -143,15 +176,15 @@ class _Progress:
             print(file=sys.stderr)
 
 
-def _lines(sheet: ScoreSheet, settings: list[Setting]) -> list[str]:
+def _lines(sheet: ScoreSheet, settings: list[Setting], drawn: str) -> list[str]:
     from autometa.cli._sheet import LEARNER, setting_lines, verdict_lines
 
     unseen, seen = sheet.select(role=UNSEEN), sheet.select(role=SEEN)
     lines: list[str] = []
     present = [setting for setting in settings if setting in set(unseen.frame["setting"])]
     for setting in present:
-        lines += [*setting_lines(unseen, setting, learner=LEARNER), ""]
-    lines += [*verdict_lines(unseen, learner=LEARNER), ""] if present else []
+        lines += [*setting_lines(unseen, setting, learner=LEARNER, drawn=drawn), ""]
+    lines += [*verdict_lines(unseen, learner=LEARNER, drawn=drawn), ""] if present else []
     if len(seen):
         names = ", ".join(sorted(set(seen.frame["table"])))
         lines += [
@@ -160,11 +193,11 @@ def _lines(sheet: ScoreSheet, settings: list[Setting]) -> list[str]:
             "",
         ]
     for setting in settings:
-        lines += [*_table_lines(sheet.select(setting=setting)), ""]
+        lines += [*_table_lines(sheet.select(setting=setting), drawn), ""]
     return lines[:-1]
 
 
-def _table_lines(part: ScoreSheet) -> list[str]:
+def _table_lines(part: ScoreSheet, drawn: str) -> list[str]:
     """Returns the accuracies of the learner and of logistic regression on each table."""
     from autometa.cli._sheet import LEARNER, REFERENCE
 
@@ -190,12 +223,14 @@ def _table_lines(part: ScoreSheet) -> list[str]:
     header = ["table", "family", *(f"K={shot}" for shot in shots)]
     setting = frame["setting"].iloc[0]
     return [
-        f"Accuracy in % of {LEARNER} / {REFERENCE} on each table, setting {setting}",
+        f"Accuracy in % of {LEARNER} / {REFERENCE} on each table, setting {setting}{drawn}",
         *aligned(header, rows, left=2),
     ]
 
 
-def _as_mapping(path: Path, sheet: ScoreSheet, tables: list[ScaledTable]) -> dict[str, Any]:
+def _as_mapping(
+    path: Path, sheet: ScoreSheet, tables: list[ScaledTable], drawn: dict[str, Any]
+) -> dict[str, Any]:
     from autometa.cli._sheet import LEARNER, sheet_json
 
     frame = sheet.frame
@@ -203,6 +238,7 @@ def _as_mapping(path: Path, sheet: ScoreSheet, tables: list[ScaledTable]) -> dic
     return {
         "export": str(path),
         "learner": LEARNER,
+        **drawn,
         "tables": [
             {
                 "name": table.name,

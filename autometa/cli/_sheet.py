@@ -20,21 +20,24 @@ REFERENCE = "logistic_regression"
 """The baseline that log-loss is measured against, in the search and here."""
 
 
-def setting_lines(sheet: ScoreSheet, setting: Setting, *, learner: str) -> list[str]:
+def setting_lines(
+    sheet: ScoreSheet, setting: Setting, *, learner: str, drawn: str = ""
+) -> list[str]:
     """Returns the lines about one setting of a sheet.
 
     Args:
         sheet: scores of the learner and the baselines on the tables of one role.
         setting: which of its settings.
         learner: name of the learner in the sheet.
+        drawn: how the episodes were drawn (``export.drawing``).
     """
     part = sheet.select(setting=setting)
     shots = [shot for _, shot in part.cells()]
     frame = part.frame
     families = frame["family"].nunique()
     lines = [
-        f"Accuracy in %, setting {setting}: mean over {_count(families, 'family', 'families')} "
-        f"({_count(frame['table'].nunique(), 'table')}, "
+        f"Accuracy in %, setting {setting}{drawn}: mean over "
+        f"{_count(families, 'family', 'families')} ({_count(frame['table'].nunique(), 'table')}, "
         f"{_count(_episodes(part), 'episode')})",
         *aligned(
             ["method", *(f"K={shot}" for shot in shots)], _accuracy_rows(part, shots, learner)
@@ -49,7 +52,7 @@ def setting_lines(sheet: ScoreSheet, setting: Setting, *, learner: str) -> list[
     return lines
 
 
-def verdict_lines(sheet: ScoreSheet, *, learner: str) -> list[str]:
+def verdict_lines(sheet: ScoreSheet, *, learner: str, drawn: str = "") -> list[str]:
     """Returns one plain sentence for each setting on whether the learner was worth it."""
     lines = []
     for setting in dict.fromkeys(setting for setting, _ in sheet.cells()):
@@ -74,7 +77,7 @@ def verdict_lines(sheet: ScoreSheet, *, learner: str) -> list[str]:
             (better, "is above the best baseline at"),
         ]
         words = "; ".join(f"{text} {', '.join(cells)}" for cells, text in sentences if cells)
-        lines.append(f"In the {setting} setting the learner {words}.")
+        lines.append(f"In the {setting} setting{drawn} the learner {words}.")
     return lines
 
 

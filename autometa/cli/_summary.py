@@ -27,7 +27,11 @@ def summary_lines(result: TuneResult, *, storage: str | None) -> list[str]:
         result: what ``tune`` returned.
         storage: what ``--storage`` has to be for the next commands; None for the default.
     """
+    # Brings torch along, which a finished study has loaded already.
+    from autometa.export import drawing
+
     sheet = result.sheet
+    drawn = drawing(result.export.spec["episodes"])
     lines = [f"Study {result.study}: trial {result.trial} won.", "", _ROLE_NOTES[result.role]]
     reads = int(result.export.provenance.get("test_reads", 1))
     if result.role == "test" and reads > 1:
@@ -36,8 +40,8 @@ def summary_lines(result: TuneResult, *, storage: str | None) -> list[str]:
         )
     lines.append("")
     for setting in dict.fromkeys(setting for setting, _ in sheet.cells()):
-        lines += [*setting_lines(sheet, setting, learner=LEARNER), ""]
-    lines += [*verdict_lines(sheet, learner=LEARNER), ""]
+        lines += [*setting_lines(sheet, setting, learner=LEARNER, drawn=drawn), ""]
+    lines += [*verdict_lines(sheet, learner=LEARNER, drawn=drawn), ""]
     values = result.export.config.model_dump(mode="json")
     name = values.pop("name")
     settings = ", ".join(f"{key} {_shown(value)}" for key, value in values.items())

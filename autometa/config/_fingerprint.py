@@ -26,6 +26,10 @@ def fingerprint(spec: StudySpec) -> dict[str, Any]:
         for learner, dimensions in spec.space.branches.items()
         for field, dimension in dimensions.items()
     ]
+    episodes = spec.episodes.model_dump(mode="json")
+    if spec.episodes.counts == "equal":
+        # Studies older than the choice have no such key, and may go on.
+        del episodes["counts"]
     return {
         "schema_version": SCHEMA_VERSION,
         "metric": METRIC,
@@ -35,7 +39,7 @@ def fingerprint(spec: StudySpec) -> dict[str, Any]:
         "learners": list(spec.space.branches),
         "fixed": dict(spec.learner),
         "space": space,
-        "episodes": spec.episodes.model_dump(mode="json"),
+        "episodes": episodes,
         "training": spec.training.model_dump(mode="json", exclude={"device"}),
         "tables": spec.tables.model_dump(mode="json"),
     }

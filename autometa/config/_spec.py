@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import (
     AfterValidator,
     Field,
+    ValidationError,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
     field_serializer,
     field_validator,
     model_validator,
@@ -21,7 +23,7 @@ from autometa.config._parts import Number, Part, Seed, Whole, increasing, unique
 from autometa.config._rules import NOTHING, Rule
 from autometa.config._sources import SourceSpec, SyntheticSource
 from autometa.config._space import SpaceSpec, parse_fixed, parse_space
-from autometa.typing import Setting
+from autometa.typing import Counts, Setting, Ways
 
 SCHEMA_VERSION = 1
 METRIC = "log_loss_gain_over_logistic_regression"
@@ -110,9 +112,14 @@ class TablesSpec(Part):
 class EpisodesSpec(Part):
     """The few-shot tasks that are drawn from a table."""
 
-    ways: Whole = Field(5, ge=2, le=50, description="most classes of one episode")
+    ways: Annotated[Whole, Field(ge=2, le=50)] | Literal["all"] = Field(
+        5, description="most classes of one episode; all of the table's where all"
+    )
     shots: Annotated[tuple[Shots, ...], AfterValidator(increasing)] = Field(
-        (1, 5, 10), min_length=1, description="labelled rows per class"
+        (1, 5, 10), min_length=1, description="labelled rows per class, on average"
+    )
+    counts: Counts = Field(
+        "equal", description="how the labelled rows of an evaluation episode spread over classes"
     )
     queries: Whole = Field(15, ge=4, le=1000, description="most rows per class to predict")
     per_table: Whole = Field(
@@ -121,6 +128,16 @@ class EpisodesSpec(Part):
     settings: Annotated[tuple[Setting, ...], AfterValidator(unique)] = Field(
         ("unlabelled",), min_length=1, description="which rows the unsupervised scaling may see"
     )
+
+    @field_validator("ways", mode="wrap")
+    @classmethod
+    def _is_a_number_or_all(cls, ways: Any, handler: ValidatorFunctionWrapHandler) -> Ways:
+        try:
+            accepted: Ways = handler(ways)
+        except ValidationError:
+            # One rule instead of what each of the two kinds has against the value.
+            raise Rule("must be a whole number from 2 to 50, or all") from None
+        return accepted
 
 
 class TrainingSpec(Part):

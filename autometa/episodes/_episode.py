@@ -1,7 +1,8 @@
 """Drawing of few-shot episodes: which rows of a table are support and which are query.
 
 An episode is an N-way classification task on one table. Evaluation episodes are fixed by a seed, so
-that every learner and every baseline is scored on the same rows.
+that every learner and every baseline is scored on the same rows. Whatever the counts of labelled
+rows per class, the classes of the episodes are the same, so that counts can be compared.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autometa.typing import IntArray
+from autometa.typing import Counts, IntArray, Ways
 
 MIN_QUERIES = 4
 """Fewest query rows per class; a class with fewer rows left over is dropped from the episode."""
 
 _EVALUATION_PURPOSE = 0xE7A1
+_COUNTS_PURPOSE = 0xC0
 
 
 @dataclass(frozen=True)
@@ -71,19 +73,24 @@ def draw_episode(
     eligible = [rows for rows in class_rows if len(rows) >= needed]
     if len(eligible) < ways:
         raise ValueError(f"{ways} classes with {needed} rows are needed; got {len(eligible)}")
-    chosen = rng.permutation(len(eligible))[:ways]
+    chosen = [eligible[way] for way in rng.permutation(len(eligible))[:ways]]
+    return _drawn_from(chosen, shots_W, queries=queries, rng=rng)
+
+
+def _drawn_from(
+    chosen: list[IntArray], shots_W: IntArray, *, queries: int, rng: np.random.Generator
+) -> Episode:
     support, query = [], []
-    for way, shot in zip(chosen, shots_W, strict=True):
-        rows = eligible[way]
+    for rows, shot in zip(chosen, shots_W, strict=True):
         drawn = rows[rng.permutation(len(rows))[: int(shot) + queries]]
         support.append(drawn[:shot])
         query.append(drawn[shot:])
     return Episode(
         support_rows_S=np.concatenate(support),
-        support_labels_S=np.repeat(np.arange(ways), shots_W),
+        support_labels_S=np.repeat(np.arange(len(chosen)), shots_W),
         query_rows_Q=np.concatenate(query),
-        query_labels_Q=np.repeat(np.arange(ways), [len(rows) for rows in query]),
-        ways=ways,
+        query_labels_Q=np.repeat(np.arange(len(chosen)), [len(rows) for rows in query]),
+        ways=len(chosen),
     )
 
 
@@ -93,9 +100,10 @@ def evaluation_episodes(
     *,
     shot: int,
     count: int,
-    ways: int,
+    ways: Ways,
     queries: int,
     seed: int,
+    counts: Counts = "equal",
 ) -> list[Episode]:
     """Returns the fixed evaluation episodes of one table at one shot.
 
@@ -105,21 +113,51 @@ def evaluation_episodes(
     Args:
         y_R: class codes of the table, int64.
         sha256: hash of the table's contents, hexadecimal.
-        shot: support rows per class.
+        shot: support rows per class, on average.
         count: number of episodes.
         ways: classes per episode at most; a table with fewer classes gives fewer ways.
-        queries: query rows per class at most; min(queries, rows - shot), at least
-            ``MIN_QUERIES``. Smaller classes are dropped.
+        queries: query rows per class at most; min(queries, rows left), at least
+            ``MIN_QUERIES``. Classes of less than ``shot + MIN_QUERIES`` rows are dropped.
         seed: study seed.
+        counts: how support rows spread over classes. ``equal``: ``shot`` of each; ``unequal``:
+            1 .. 2 * shot - 1 of each at random, but no more than a class affords; ``natural``:
+            ways * shot rows of the episode's classes at random, but at least one of each.
 
     Returns:
         ``count`` episodes, or none where fewer than two classes have enough rows.
     """
     class_rows = [rows for rows in rows_by_class(y_R) if len(rows) >= shot + MIN_QUERIES]
-    episode_ways = min(ways, len(class_rows))
+    episode_ways = len(class_rows) if ways == "all" else min(ways, len(class_rows))
     if episode_ways < 2:
         return []
     entropy = [seed, _EVALUATION_PURPOSE, zlib.crc32(sha256.encode()), shot]
     rng = np.random.default_rng(np.random.SeedSequence(entropy))
-    shots_W = np.full(episode_ways, shot)
-    return [draw_episode(class_rows, shots_W, queries=queries, rng=rng) for _ in range(count)]
+    counts_rng = np.random.default_rng(np.random.SeedSequence([*entropy, _COUNTS_PURPOSE]))
+    episodes = []
+    for _ in range(count):
+        chosen = [class_rows[way] for way in rng.permutation(len(class_rows))[:episode_ways]]
+        sizes_W = np.array([len(rows) for rows in chosen])
+        shots_W = _support_counts(counts, sizes_W, shot=shot, rng=counts_rng)
+        episodes.append(_drawn_from(chosen, shots_W, queries=queries, rng=rng))
+    return episodes
+
+
+def _support_counts(
+    counts: Counts, sizes_W: IntArray, *, shot: int, rng: np.random.Generator
+) -> IntArray:
+    affordable_W = sizes_W - MIN_QUERIES
+    match counts:
+        case "equal":
+            return np.full(len(sizes_W), shot)
+        case "unequal":
+            return np.minimum(rng.integers(1, 2 * shot, size=len(sizes_W)), affordable_W)
+        case "natural":
+            total = len(sizes_W) * shot
+            shots_W = np.clip(rng.multivariate_hypergeometric(sizes_W, total), 1, affordable_W)
+            # The largest count pays for what the limits added; what they cut goes where most is
+            # left.
+            while shots_W.sum() > total:
+                shots_W[shots_W.argmax()] -= 1
+            while shots_W.sum() < total:
+                shots_W[(affordable_W - shots_W).argmax()] += 1
+            return shots_W

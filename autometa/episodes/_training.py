@@ -16,7 +16,7 @@ from autometa.episodes._episode import MIN_QUERIES, Episode, draw_episode, rows_
 from autometa.episodes._pack import pack
 from autometa.errors import UserError
 from autometa.tables import ScaledTable
-from autometa.typing import SETTINGS, IntArray, Setting
+from autometa.typing import SETTINGS, IntArray, Setting, Ways
 
 _SHOTS = (1, 3, 5, 10, 20)
 _WAYS = (2, 2, 3, 4, 5)
@@ -44,7 +44,7 @@ class TrainingEpisodes:
         synthetic: tables of the random-table prior.
         seed: study seed; everything drawn is a function of it and of the step.
         meta_batch: tasks per batch.
-        ways: largest number of ways drawn (5 at most are drawn).
+        ways: largest number of ways drawn (5 at most are drawn, for ``all`` too).
         synthetic_share: share of the tasks that come from synthetic tables.
         augmented_share: share of the other tasks whose labels are relabelled columns or clusters.
         components: principal axes to add to the batches; none where None.
@@ -60,7 +60,7 @@ class TrainingEpisodes:
         *,
         seed: int,
         meta_batch: int,
-        ways: int,
+        ways: Ways,
         synthetic_share: float,
         augmented_share: float,
         components: int | None,
@@ -72,7 +72,7 @@ class TrainingEpisodes:
             )
         self._seed = seed
         self._meta_batch = meta_batch
-        self._ways = [way for way in _WAYS if way <= ways]
+        self._ways = [way for way in _WAYS if ways == "all" or way <= ways]
         self._components = components
         self._synthetic_share = 1.0 if not real else synthetic_share if synthetic else 0.0
         self._augmented_share = augmented_share if real else 0.0

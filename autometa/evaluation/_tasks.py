@@ -19,7 +19,7 @@ class EvaluationTask:
     Attributes:
         table: the table that the episodes' rows belong to.
         episodes: fixed episodes, at least one.
-        shot: support rows per class.
+        shot: support rows per class, on average.
         setting: which rows scaling and semi-supervised methods may see.
         role: ``train``, ``validation``, ``confirm`` or ``test``.
         seed: seed of the episodes; also seeds the baselines.

@@ -6,6 +6,7 @@ Needs neither Optuna nor OpenML.
 from autometa.export._card import write_card as write_card
 from autometa.export._classifier import FewShotClassifier as FewShotClassifier
 from autometa.export._classifier import load as load
+from autometa.export._drawing import drawing as drawing
 from autometa.export._evaluate import evaluate_export as evaluate_export
 from autometa.export._meta_config import SCHEMA_VERSION as SCHEMA_VERSION
 from autometa.export._meta_config import FamilySeen as FamilySeen
@@ -23,6 +24,7 @@ __all__ = [
     "FamilySeen",
     "FewShotClassifier",
     "Provenance",
+    "drawing",
     "evaluate_export",
     "load",
     "predict_csv",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autometa.export._card_scores import markdown_table, scores_section
+from autometa.export._drawing import classes, drawing
 from autometa.export._meta_config import Provenance
 from autometa.export._write import weights_sha256
 from autometa.learners import AbstractLearner
@@ -57,7 +58,12 @@ def write_card(
     """
     sections = [
         _introduction(learner, provenance),
-        scores_section(sheet, method=method, test_reads=provenance.get("test_reads", 1)),
+        scores_section(
+            sheet,
+            method=method,
+            test_reads=provenance.get("test_reads", 1),
+            drawn=drawing(spec.get("episodes", {})),
+        ),
         _limits(spec),
         _meta_parameters(learner),
         _data_seen(provenance),
@@ -83,13 +89,16 @@ def _introduction(learner: AbstractLearner, provenance: Mapping[str, Any]) -> st
 def _limits(spec: Mapping[str, Any]) -> str:
     episodes = spec.get("episodes", {})
     ways = episodes.get("ways", TRAINED_WAYS)
+    trained_ways = TRAINED_WAYS if ways == "all" else min(ways, TRAINED_WAYS)
     scored = []
     if "ways" in episodes:
-        scored.append(f"with up to {episodes['ways']} classes")
+        scored.append(f"with {classes(ways)}")
     if "shots" in episodes:
         scored.append(f"at {_joined(episodes['shots'])} labelled rows per class")
+        if episodes.get("counts", "equal") != "equal":
+            scored.append("on average")
     lines = [
-        f"- It was meta-trained on tasks of up to {min(ways, TRAINED_WAYS)} classes and at most "
+        f"- It was meta-trained on tasks of up to {trained_ways} classes and at most "
         f"{TRAINED_COLUMNS} encoded columns{', and scored ' + ' '.join(scored) if scored else ''}. "
         "More classes, columns or rows are accepted, and then nothing above tells how well it "
         "does.",

@@ -18,13 +18,14 @@ _SEEN_ROWS: dict[str, str] = {
 }
 
 
-def scores_section(sheet: ScoreSheet, *, method: str, test_reads: int = 1) -> str:
+def scores_section(sheet: ScoreSheet, *, method: str, test_reads: int = 1, drawn: str = "") -> str:
     """Returns the section on test scores, "not tested" where the sheet has none.
 
     Args:
         sheet: scores; only rows of role ``test`` count.
         method: the learner's name in the sheet.
         test_reads: how many different weights of the study were scored on the test tables.
+        drawn: how the episodes were drawn (``drawing``).
     """
     tested = sheet.select(role="test")
     if method not in tested.methods():
@@ -41,7 +42,8 @@ def scores_section(sheet: ScoreSheet, *, method: str, test_reads: int = 1) -> st
         "families. The best baseline is the single one with the best mean in that column.",
     ]
     parts += [
-        _setting_part(tested.select(setting=setting), setting, method) for setting in settings
+        _setting_part(tested.select(setting=setting), setting, method, drawn)
+        for setting in settings
     ]
     parts.append(_worst_families(tested, method))
     return "\n\n".join(parts)
@@ -56,7 +58,8 @@ def _reading(test_reads: int) -> str:
     )
 
 
-def _setting_part(sheet: ScoreSheet, setting: Setting, method: str) -> str:
+def _setting_part(sheet: ScoreSheet, setting: Setting, method: str, drawn: str) -> str:
+    title = f"### Accuracy, {setting} setting{drawn} ({_SEEN_ROWS[setting]})"
     shots = [shot for _, shot in sheet.cells()]
     baselines = [name for name in sheet.methods() if name != method]
     header = ["", *(f"{shot} per class" for shot in shots)]
@@ -76,7 +79,7 @@ def _setting_part(sheet: ScoreSheet, setting: Setting, method: str) -> str:
     )
     text = markdown_table(header, rows)
     if not baselines:
-        return f"### Accuracy, {setting} setting ({_SEEN_ROWS[setting]})\n\n{text}"
+        return f"{title}\n\n{text}"
     gains = [[name, *(_gain(sheet, method, name, shot) for shot in shots)] for name in baselines]
     best = [_best(sheet, method, shot) for shot in shots]
     compared = [
@@ -90,7 +93,7 @@ def _setting_part(sheet: ScoreSheet, setting: Setting, method: str) -> str:
         ]
     )
     return (
-        f"### Accuracy, {setting} setting ({_SEEN_ROWS[setting]})\n\n{text}\n\n"
+        f"{title}\n\n{text}\n\n"
         f"Advantage of {method} in points of accuracy, with 95 % interval "
         f"({_unit(sheet, method, baselines[0])}); above 0, {method} is better:\n\n"
         f"{markdown_table(['over', *header[1:]], gains)}\n\n{_lost(sheet, method, best, shots)}"

@@ -12,7 +12,7 @@ from autometa.episodes import evaluation_episodes
 from autometa.errors import UserError
 from autometa.export._read import Export, read_export
 from autometa.tables import ScaledTable
-from autometa.typing import Setting
+from autometa.typing import Counts, Setting, Ways
 
 if TYPE_CHECKING:
     from autometa.evaluation import EvaluationTask, ScoreSheet
@@ -30,9 +30,10 @@ def evaluate_export(
     shots: Sequence[int],
     settings: Sequence[Setting],
     episodes: int = 20,
-    ways: int = 5,
+    ways: Ways = 5,
     queries: int = 15,
     seed: int = 0,
+    counts: Counts = "equal",
     workers: int = 1,
     cache: Path | None = None,
     on_progress: Callable[[int, int], None] | None = None,
@@ -46,12 +47,13 @@ def evaluate_export(
     Args:
         export: the export or its folder; the pretrained one where None.
         tables: tables to score on.
-        shots: support rows per class.
+        shots: support rows per class, on average.
         settings: which rows scaling and semi-supervised baselines may see.
         episodes: episodes per table and shot.
         ways: classes per episode at most.
         queries: query rows per class at most.
         seed: seed of the episodes.
+        counts: how support rows spread over classes (``episodes.evaluation_episodes``).
         workers: processes for the baselines.
         cache: where the baselines' scores are kept; the user's cache folder where None.
         on_progress: called with (tasks done, tasks) while the baselines are scored.
@@ -73,6 +75,7 @@ def evaluate_export(
         ways=ways,
         queries=queries,
         seed=seed,
+        counts=counts,
     )
     if not tasks:
         raise UserError(
@@ -102,9 +105,10 @@ def _tasks(
     shots: Sequence[int],
     settings: Sequence[Setting],
     episodes: int,
-    ways: int,
+    ways: Ways,
     queries: int,
     seed: int,
+    counts: Counts,
 ) -> list[EvaluationTask]:
     from autometa.evaluation import EvaluationTask
 
@@ -120,6 +124,7 @@ def _tasks(
                 ways=ways,
                 queries=queries,
                 seed=seed,
+                counts=counts,
             )
             tasks += [
                 EvaluationTask(

@@ -150,6 +150,7 @@ class StudyData:
                     ways=episodes.ways,
                     queries=episodes.queries,
                     seed=seed,
+                    counts=episodes.counts,
                 )
                 settings: tuple[Setting, ...] = episodes.settings if drawn else ()
                 tasks += [

@@ -193,6 +193,8 @@ BAD_INPUTS = [
     (["evaluate", "--tables", "sklearn:iris", "--shots", "1,x"], 2, "--shots takes whole numbers"),
     (["evaluate", "--tables", "sklearn:iris", "--shots", "0"], 2, "--shots takes whole numbers"),
     (["evaluate", "--tables", "sklearn:iris", "--setting", "magic"], 2, "--setting must be one of"),
+    (["evaluate", "--tables", "sklearn:iris", "--counts", "even"], 2, "--counts must be one of"),
+    (["evaluate", "--tables", "sklearn:iris", "--ways", "1"], 2, "--ways must be a whole number"),
     (["evaluate", "--tables", "sklearn:iris", "--episodes", "0"], 2, "'--episodes'"),
     (["evaluate", "--tables", "sklearn:iris", "--export", "absent"], 2, "an export must be"),
     (["evaluate", "--tables", "sklearn:iris", "--json", "no/out.json"], 2, "must exist"),

@@ -40,6 +40,22 @@ def test_new_tables_are_scored_and_seen_ones_left_out(in_finished: Run) -> None:
     assert 0 < data["seen_tables"][0]["methods"]["autometa"]["accuracy"] <= 1
 
 
+def test_counts_and_ways_stand_beside_the_setting(in_finished: Run) -> None:
+    """Whatever is not drawn as usual is said with each figure, and is in the JSON."""
+    result = in_finished(
+        *(*OPTIONS, "--tables", "sklearn:wine", "--shots", "3", "--counts", "unequal"),
+        *("--ways", "all", "--json", "out.json"),
+    )
+
+    drawn = "with all classes and unequal counts per class"
+    assert result.code == 0, result.err
+    assert f"setting unlabelled {drawn}: mean over 1 family" in result.out
+    assert f"In the unlabelled setting {drawn} the learner is " in result.out
+    assert f"on each table, setting unlabelled {drawn}\n" in result.out
+    data = json.loads(Path("out.json").read_text())
+    assert (data["counts"], data["ways"]) == ("unequal", "all")
+
+
 def test_seen_tables_alone_have_no_mean(in_finished: Run) -> None:
     """If the export has seen every table, it is said that there is no mean."""
     result = in_finished(*OPTIONS, "--tables", "sklearn:iris", "--shots", "1")

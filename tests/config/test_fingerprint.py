@@ -38,6 +38,9 @@ def test_what_a_trial_does_not_depend_on_may_change(study_file: Path, override: 
         "space.width.choices=[16, 32, 64]",
         "space.head_steps={low: 1, high: 3}",
         "episodes.ways=4",
+        "episodes.ways=all",
+        "episodes.counts=unequal",
+        "episodes.counts=natural",
         "episodes.per_table=10",
         "episodes.settings=[inductive]",
         "training.rungs=[2000]",
@@ -50,6 +53,14 @@ def test_what_a_trial_does_not_depend_on_may_change(study_file: Path, override: 
 def test_what_a_trial_depends_on_is_in_it(study_file: Path, override: str) -> None:
     """Whatever changes a trial's value changes the fingerprint."""
     assert fingerprint(read_spec(study_file, [override])) != fingerprint(read_spec(study_file))
+
+
+def test_equal_counts_are_those_of_studies_without_the_key(study_file: Path) -> None:
+    """A study that was made before counts could be chosen is not refused."""
+    values = fingerprint(read_spec(study_file, ["episodes.counts=equal"]))
+
+    assert "counts" not in values["episodes"]
+    assert values == fingerprint(read_spec(study_file))
 
 
 def test_the_order_of_the_space_counts(study_file: Path) -> None:

@@ -14,8 +14,10 @@ from autometa.config import (
     SyntheticSource,
     TrainingSpec,
     spec_from_dict,
+    spec_to_dict,
 )
 from autometa.errors import UserError
+from autometa.typing import COUNTS
 
 SKLEARN = {"source": "sklearn", "names": ["iris"]}
 FILES = {"source": "files", "path": "tables", "roles": "index"}
@@ -43,7 +45,12 @@ def test_a_short_study_takes_the_defaults(study: dict[str, Any]) -> None:
 
     assert spec.version == 1
     assert spec.episodes == EpisodesSpec(
-        ways=5, shots=(1, 5, 10), queries=15, per_table=20, settings=("unlabelled",)
+        ways=5,
+        shots=(1, 5, 10),
+        counts="equal",
+        queries=15,
+        per_table=20,
+        settings=("unlabelled",),
     )
     assert spec.training == TrainingSpec(
         outer_steps=2000,
@@ -89,6 +96,18 @@ def test_rungs_of_one_factor_are_accepted(study: dict[str, Any], rungs: tuple[in
     assert spec_from_dict(changed(study, "training.rungs", list(rungs))).training.rungs == rungs
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("ways", "all"), ("ways", 2e0), ("ways", 50), *(("counts", c) for c in COUNTS)],
+)
+def test_ways_and_counts_are_accepted(study: dict[str, Any], key: str, value: Any) -> None:
+    """Ways are a number or all, counts have three names; both are written as they were read."""
+    spec = spec_from_dict(changed(study, f"episodes.{key}", value))
+
+    assert getattr(spec.episodes, key) == value
+    assert spec_from_dict(spec_to_dict(spec)) == spec
+
+
 @pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1"])
 def test_devices_are_accepted(study: dict[str, Any], device: str) -> None:
     """A device is auto, cpu or a CUDA device."""
@@ -123,9 +142,12 @@ def test_numbers_of_numpy_are_plain_afterwards(study: dict[str, Any]) -> None:
         ("name", "x" * 101, r"name must be 1 to 100 letters.*\.\.\.$"),
         ("name", 5, r"name must be text \(put it in quotes\); got 5"),
         ("shots", [1], r"shots is not a key of this section; accepted: version, name"),
-        ("episodes.ways", 1, "episodes.ways must be at least 2; got 1"),
-        ("episodes.ways", 51, "episodes.ways must be at most 50; got 51"),
-        ("episodes.ways", 2.5, "episodes.ways must be a whole number; got 2.5"),
+        ("episodes.ways", 1, "episodes.ways must be a whole number from 2 to 50, or all; got 1$"),
+        ("episodes.ways", 51, "episodes.ways must be .* from 2 to 50, or all; got 51$"),
+        ("episodes.ways", 2.5, "episodes.ways must be a whole number .*; got 2.5$"),
+        ("episodes.ways", "some", "episodes.ways must be .*, or all; got 'some'$"),
+        ("episodes.ways", True, "episodes.ways must be .*, or all; got true$"),
+        ("episodes.counts", "even", "counts must be equal, unequal or natural; got 'even'$"),
         ("episodes.shots", [], "episodes.shots must list at least 1 value; got"),
         ("episodes.shots", [5, 1], r"episodes.shots must be strictly increasing; got \[5, 1\]"),
         ("episodes.shots", [1, 1], "episodes.shots must be strictly increasing"),

@@ -16,7 +16,7 @@ from autometa.episodes import (
     evaluation_episodes,
     rows_by_class,
 )
-from autometa.typing import IntArray
+from autometa.typing import COUNTS, Counts, IntArray
 
 FIXED = {"shot": 5, "count": 4, "ways": 5, "queries": 15, "seed": 0}
 
@@ -102,6 +102,17 @@ def test_a_table_without_two_large_classes_has_no_episode(y_R: IntArray) -> None
     assert evaluation_episodes(y_R, "ab", **FIXED | {"shot": 50}) == []
 
 
+def test_all_classes_take_part_where_ways_are_all(y_R: IntArray) -> None:
+    """No number limits the ways; classes without enough rows are dropped all the same."""
+    wide_R = np.repeat(np.arange(60), 9)
+
+    (episode,) = evaluation_episodes(wide_R, "ab", **FIXED | {"ways": "all", "count": 1})
+    (dropped,) = evaluation_episodes(y_R, "ab", **FIXED | {"ways": "all", "count": 1})
+
+    assert episode.ways == len(set(wide_R[episode.support_rows_S])) == 60
+    assert dropped.ways == 3
+
+
 def test_ways_are_limited(y_R: IntArray) -> None:
     """A table of many classes gives random subsets of them."""
     episodes = evaluation_episodes(y_R, "ab", **FIXED | {"shot": 1, "ways": 2, "count": 30})
@@ -127,11 +138,12 @@ def test_evaluation_episodes_are_fixed_by_their_arguments(
     assert not any(equal(*pair) for pair in zip(first, changed, strict=True))
 
 
-def test_more_episodes_extend_fewer(y_R: IntArray) -> None:
+@pytest.mark.parametrize("counts", COUNTS)
+def test_more_episodes_extend_fewer(y_R: IntArray, counts: Counts) -> None:
     """Asking for more episodes keeps the ones that were there."""
-    few = evaluation_episodes(y_R, "ab", **FIXED)
+    few = evaluation_episodes(y_R, "ab", counts=counts, **FIXED)
 
-    many = evaluation_episodes(y_R, "ab", **FIXED | {"count": 9})
+    many = evaluation_episodes(y_R, "ab", counts=counts, **FIXED | {"count": 9})
 
     assert len(many) == 9
     assert all(equal(*pair) for pair in zip(few, many, strict=False))
@@ -152,3 +164,96 @@ def test_evaluation_episodes_are_equal_in_every_process(y_R: IntArray) -> None:
 
     expected = [r for one in evaluation_episodes(y_R, "ab", **FIXED) for r in one.query_rows_Q]
     assert [int(row) for row in printed.split()] == expected
+
+
+def shots_of(episodes: list[Episode]) -> IntArray:
+    """Returns the support rows of each way, shape (episodes, ways)."""
+    return np.array([np.bincount(episode.support_labels_S) for episode in episodes])
+
+
+def test_equal_counts_give_the_stored_rows(y_R: IntArray) -> None:
+    """Scores of different releases can be compared: the rows are those of the first one."""
+    first, second = evaluation_episodes(
+        y_R, "ab", shot=3, count=2, ways=2, queries=4, seed=0, counts="equal"
+    )
+
+    assert first.support_rows_S.tolist() == [72, 108, 18, 33, 86, 69]
+    assert first.query_rows_Q.tolist() == [83, 77, 116, 29, 110, 99, 6, 88]
+    assert second.support_rows_S.tolist() == [113, 13, 10, 12, 57, 100]
+    assert second.query_rows_Q.tolist() == [63, 111, 25, 97, 70, 105, 98, 84]
+
+
+@pytest.mark.parametrize("counts", COUNTS)
+@pytest.mark.parametrize("shot", [1, 2, 5, 8])
+def test_counts_leave_classes_and_queries_as_they_are(
+    y_R: IntArray, counts: Counts, shot: int
+) -> None:
+    """Each class has a support row, enough query rows, and takes part as with equal counts."""
+    arguments = FIXED | {"shot": shot, "ways": 3, "count": 20}
+    equals = evaluation_episodes(y_R, "ab", **arguments)
+
+    for episode, other in zip(
+        evaluation_episodes(y_R, "ab", counts=counts, **arguments), equals, strict=True
+    ):
+        support = [y_R[episode.support_rows_S[episode.support_labels_S == w]] for w in range(3)]
+        sizes = [(y_R == codes[0]).sum() for codes in support]
+        left = [min(15, size - len(codes)) for size, codes in zip(sizes, support, strict=True)]
+        assert np.bincount(episode.query_labels_Q).tolist() == left
+        assert min(left) >= MIN_QUERIES
+        assert not set(episode.support_rows_S) & set(episode.query_rows_Q)
+        assert [set(codes) for codes in support] == [
+            set(y_R[other.support_rows_S[other.support_labels_S == w]]) for w in range(3)
+        ]
+
+
+@pytest.mark.parametrize("counts", COUNTS)
+def test_at_one_shot_all_counts_are_one(y_R: IntArray, counts: Counts) -> None:
+    """One row per class on average and at least leaves nothing to draw."""
+    arguments = FIXED | {"shot": 1}
+
+    drawn = evaluation_episodes(y_R, "ab", counts=counts, **arguments)
+
+    assert all(map(equal, drawn, evaluation_episodes(y_R, "ab", **arguments)))
+
+
+def test_unequal_counts_keep_the_mean() -> None:
+    """Where classes are large, counts take every value from 1 to 2 * shot - 1 alike."""
+    y_R = np.repeat(np.arange(3), 50)
+
+    shots_EW = shots_of(
+        evaluation_episodes(y_R, "ab", counts="unequal", **FIXED | {"shot": 3, "count": 400})
+    )
+
+    shares = np.bincount(shots_EW.ravel(), minlength=7)[1:] / shots_EW.size
+    assert shares == pytest.approx([0.2] * 5 + [0], abs=0.04)
+
+
+def test_unequal_counts_stop_at_what_a_class_affords() -> None:
+    """A class with just enough rows for the shots never gives more than these."""
+    y_R = np.repeat(np.arange(2), 5 + MIN_QUERIES)
+
+    shots_EW = shots_of(evaluation_episodes(y_R, "ab", counts="unequal", **FIXED | {"count": 50}))
+
+    assert (shots_EW.min(), shots_EW.max()) == (1, 5)
+
+
+def test_natural_counts_follow_the_frequencies() -> None:
+    """The total is fixed, and classes have their share of it on average."""
+    y_R = np.repeat(np.arange(3), [600, 300, 100])
+
+    episodes = evaluation_episodes(y_R, "ab", counts="natural", **FIXED | {"count": 400})
+
+    by_class_EC = np.array([np.bincount(y_R[episode.support_rows_S]) for episode in episodes])
+    assert set(by_class_EC.sum(axis=1)) == {15}
+    assert by_class_EC.mean(axis=0) == pytest.approx([9.0, 4.5, 1.6], abs=0.2)
+
+
+@pytest.mark.parametrize("sizes", [[900, 9, 9], [9, 9, 9], [40, 30, 9]])
+def test_natural_counts_are_one_or_more_and_affordable(sizes: list[int]) -> None:
+    """Rare classes get a row, small tables keep their query rows, and the total stays."""
+    y_R = np.repeat(np.arange(3), sizes)
+
+    shots_EW = shots_of(evaluation_episodes(y_R, "ab", counts="natural", **FIXED | {"count": 50}))
+
+    assert shots_EW.min() >= 1
+    assert set(shots_EW.sum(axis=1)) == {15}

@@ -201,6 +201,16 @@ def test_ways_are_limited_by_the_study(synthetic: list[ScaledTable]) -> None:
     assert {episodes.batch(step).ways for step in range(0, 48, 4)} == {2, 3}
 
 
+def test_training_ways_stay_below_six_where_ways_are_all(synthetic: list[ScaledTable]) -> None:
+    """A study that is scored on all classes trains as one that has no limit below five."""
+    unlimited = TrainingEpisodes([], synthetic, **SETUP | {"ways": "all"})
+    usual = TrainingEpisodes([], synthetic, **SETUP | {"ways": 5})
+
+    assert all(
+        torch.equal(unlimited.batch(step).x_TRFH, usual.batch(step).x_TRFH) for step in (0, 4, 8)
+    )
+
+
 def test_batches_of_a_group_are_sorted_by_width(
     make_table: MakeTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:

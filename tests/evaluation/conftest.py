@@ -43,6 +43,7 @@ def make_task(table: ScaledTable, **changes: Any) -> EvaluationTask:
     """Returns three episodes of a table at two rows per class, unless told otherwise."""
     fields = {"shot": 2, "setting": "unlabelled", "role": "validation", "seed": 0} | changes
     count = fields.pop("count", 3)
+    counts = fields.pop("counts", "equal")
     episodes = evaluation_episodes(
         table.y_R,
         table.sha256,
@@ -51,6 +52,7 @@ def make_task(table: ScaledTable, **changes: Any) -> EvaluationTask:
         ways=5,
         queries=fields.pop("queries", 6),
         seed=fields["seed"],
+        counts=counts,
     )
     return EvaluationTask(table=table, episodes=episodes, **fields)
 

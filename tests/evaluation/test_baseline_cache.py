@@ -78,7 +78,15 @@ def test_scores_do_not_depend_on_the_cache(tasks: list[EvaluationTask], tmp_path
 
 @pytest.mark.parametrize(
     "change",
-    [{"seed": 1}, {"shot": 3}, {"setting": "transductive"}, {"queries": 5}, {"count": 2}],
+    [
+        {"seed": 1},
+        {"shot": 3},
+        {"setting": "transductive"},
+        {"queries": 5},
+        {"count": 2},
+        {"counts": "unequal"},
+        {"counts": "natural"},
+    ],
 )
 def test_what_changes_scores_changes_the_key(
     change: dict[str, Any],

@@ -183,3 +183,40 @@ def test_test_families_are_not_called_seen(untrained: Callable[..., AbstractLear
 
     assert "about 1 family that had no say: iris." in card
     assert "**test**" not in card
+
+
+@pytest.mark.parametrize(
+    ("episodes", "title", "limits"),
+    [
+        ({}, "unlabelled setting (further", "of up to 5 classes and at most"),
+        (
+            {"ways": 5, "shots": [1, 5], "counts": "equal"},
+            "unlabelled setting (further",
+            "scored with up to 5 classes at 1 and 5 labelled rows per class. ",
+        ),
+        (
+            {"ways": "all", "shots": [5], "counts": "natural"},
+            "unlabelled setting with all classes and natural class frequencies (further",
+            "of up to 5 classes and at most 40 encoded columns, and scored with all classes at 5 "
+            "labelled rows per class on average. ",
+        ),
+        (
+            {"ways": 3, "counts": "unequal"},
+            "unlabelled setting with up to 3 classes and unequal counts per class (further",
+            "of up to 3 classes and at most",
+        ),
+    ],
+)
+def test_the_drawing_of_episodes_is_named_where_it_is_not_as_usual(
+    untrained: Callable[..., AbstractLearner], episodes: dict[str, Any], title: str, limits: str
+) -> None:
+    """Counts and ways stand beside the setting; exports older than a key say what they said."""
+    card = write_card(
+        learner=untrained(),
+        spec={"episodes": episodes},
+        sheet=make_sheet(9, {1: 0.1}),
+        provenance={},
+    )
+
+    assert f"### Accuracy, {title}" in card
+    assert limits in card

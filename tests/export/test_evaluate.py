@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+from autometa.episodes import Episode, evaluation_episodes
 from autometa.errors import UserError
 from autometa.evaluation import ScoreSheet
 from autometa.export import evaluate_export, read_export
@@ -114,6 +115,24 @@ def test_progress_reaches_the_end(evaluate: Callable[..., ScoreSheet]) -> None:
     evaluate([make_scaled("new", "new")], on_progress=lambda *counts: calls.append(counts))
 
     assert calls[-1] == (1, 1)
+
+
+def test_counts_and_ways_reach_the_episodes(
+    evaluate: Callable[..., ScoreSheet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Learner and baselines share the episodes of the counts and ways that were asked for."""
+    asked: list[dict[str, Any]] = []
+
+    def recorded(*arguments: Any, **changed: Any) -> list[Episode]:
+        asked.append(changed)
+        return evaluation_episodes(*arguments, **changed)
+
+    monkeypatch.setattr("autometa.export._evaluate.evaluation_episodes", recorded)
+
+    sheet = evaluate([make_scaled("new", "new")], shots=[3], counts="unequal", ways="all")
+
+    assert [(one["counts"], one["ways"]) for one in asked] == [("unequal", "all")]
+    assert len(sheet.select(methods=["autometa"])) == 1
 
 
 def test_tables_that_are_too_small_are_explained(evaluate: Callable[..., ScoreSheet]) -> None:

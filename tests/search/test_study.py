@@ -67,6 +67,7 @@ def test_storage_url_is_not_kept_in_the_study(
         ({"search": {"seed": 7}}, "seed: 0 -> 7"),
         ({"search": {"pruner": "none"}}, 'pruner: "halving" -> "none"'),
         ({"episodes": {"per_table": 3}}, "episodes.per_table: 2 -> 3"),
+        ({"episodes": {"counts": "unequal"}}, 'episodes.counts: (absent) -> "unequal"'),
         ({"learner": {"name": "fomaml", "columns": 9}}, "fixed.columns: 8 -> 9"),
         (
             {"tables": {"validation": [{"source": "sklearn", "names": ["digits"]}]}},
