@@ -14,7 +14,7 @@ InnerSteps: TypeAlias = Annotated[Whole, Field(ge=0, le=200)]
 
 
 class _LearnerConfig(Part):
-    inner_lr: InnerLr = Field(0.1, description="step size of the inner loop")
+    inner_lr: InnerLr = Field(1.0, description="step size of the inner loop")
     inner_steps: InnerSteps = Field(5, description="gradient steps of the inner loop")
     width: Whole = Field(
         64, ge=1, le=1024, description="units of each hidden layer of the backbone"
@@ -23,9 +23,10 @@ class _LearnerConfig(Part):
 
 
 class _MlpConfig(_LearnerConfig):
-    inputs: Literal["padded", "projected"] = Field(
-        "projected",
-        description="columns padded to a fixed number, or projected on principal components",
+    inputs: Literal["columns", "projected", "padded"] = Field(
+        "columns",
+        description="columns scaled by what a network reads off their statistics and projected on "
+        "principal components, projected only, or padded to a fixed number",
     )
     columns: Whole = Field(
         64, ge=1, le=1024, description="inputs of the backbone: padded columns or components"

@@ -25,8 +25,8 @@ class EpisodeBatch:
         way_mask_TW: True where a class exists.
         shots_TW: support rows of each class, float; 0 where padded.
         fit_rows_T: number of rows that the scaling saw, float.
-        basis_TFC: principal axes of the rows that the scaling saw, each divided by the square
-            root of (its variance + 1); None where no learner asks for it.
+        basis_TFC: principal axes of the rows that the scaling saw, of unit length; None where no
+            learner asks for them.
     """
 
     x_TRFH: Tensor

@@ -21,10 +21,10 @@ _NO_VARIANCE = 1e-6
 
 
 def principal_axes(x_RF: FloatArray, components: int) -> FloatArray:
-    """Returns the leading principal axes of standardised rows, softly whitened (FC, float32).
+    """Returns the leading principal axes of standardised rows (FC, float32).
 
-    Axis c is divided by sqrt(variance along it + 1): strong directions come out with a variance
-    near one, and directions weaker than a single column are not blown up.
+    They have unit length: rows keep their distances as long as no axis is left out. Whitening them
+    would cost few-shot learners several points of accuracy, since weak directions are noise.
 
     Args:
         x_RF: z-scores.
@@ -41,13 +41,13 @@ def principal_axes(x_RF: FloatArray, components: int) -> FloatArray:
         variance, axes = singular**2 / rows, right.T
     # Directions in which the rows do not vary are arbitrary, and say nothing.
     kept = min(components, int((variance > _NO_VARIANCE).sum()))
-    axes, variance = axes[:, :kept], variance[:kept]
+    axes = axes[:, :kept]
     # The sign of an axis is arbitrary too; the first of its largest entries is made positive, so
     # that equal tables give equal axes on every machine.
     magnitude = np.abs(axes)
     largest = magnitude >= (1 - 1e-6) * magnitude.max(0, initial=0.0)
     signs = np.sign(axes[largest.argmax(0), np.arange(kept)])
-    basis_FC[:, :kept] = axes * signs / np.sqrt(variance + 1)
+    basis_FC[:, :kept] = axes * signs
     return basis_FC
 
 

@@ -19,8 +19,6 @@ Everything is symmetric in the classes and in the columns, so that any number of
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor, nn
 
@@ -33,11 +31,14 @@ from autometa.learners._base import (
     one_hot,
     without_absent_ways,
 )
-from autometa.learners._column_statistics import COLUMN_STATISTICS, column_statistics
+from autometa.learners._column_network import column_network, mixture
+from autometa.learners._column_statistics import column_statistics
 from autometa.learners._inner_loop import Fast, descend, support_gradient
 from autometa.learners._kernel_head import KernelHead
 
-_OUTPUTS = 4
+_START = (0.0, 0.0, -0.5, -0.3)
+"""Log-scale and mixing logit of the linear kernel, then mixing logit and log-scale of the Laplace
+kernel, which starts with slightly smaller scales and more rank-gauss."""
 _SCALE_CLIP = 3.0
 _MAX_OFFSET = 3.0
 
@@ -53,7 +54,9 @@ class ColumnKernel(AbstractLearner):
     def __init__(self, config: ColumnKernelConfig, *, generator: torch.Generator) -> None:
         super().__init__()
         self.config: ColumnKernelConfig = config
-        self.column_network = _column_network(config.width, config.depth, generator)
+        self.column_network = column_network(
+            _START, width=config.width, depth=config.depth, generator=generator
+        )
         self.log_kernel_weights = nn.Parameter(torch.tensor([0.0, -1.0]))
         moves_scales = config.adapt == "head+scales"
         self.head = KernelHead(
@@ -71,7 +74,7 @@ class ColumnKernel(AbstractLearner):
         mask_TF = batch.column_mask_TF.to(outputs_TFO.dtype)
         columns_T1 = mask_TF.sum(1, keepdim=True).clamp_min(1)
         linear_mix_TF, laplace_mix_TF = outputs_TFO[..., 1:3].sigmoid().unbind(-1)
-        linear_TSF = _mixture(batch.x_support_TSFH, linear_mix_TF)
+        linear_TSF = mixture(batch.x_support_TSFH, linear_mix_TF)
 
         offset_TF = torch.zeros_like(mask_TF)
         laplace_offset_TF = offset_TF
@@ -91,15 +94,15 @@ class ColumnKernel(AbstractLearner):
         }
         adapted["linear_support"] = linear_TSF * adapted["linear_scale"][:, None]
         adapted["laplace_support"] = (
-            _mixture(batch.x_support_TSFH, laplace_mix_TF) * adapted["laplace_scale"][:, None]
+            mixture(batch.x_support_TSFH, laplace_mix_TF) * adapted["laplace_scale"][:, None]
         )
         kernel_TSS = self._kernel(adapted, adapted["linear_support"], adapted["laplace_support"])
         return adapted | self.head.fit(kernel_TSS, labels_TSW, batch.shots_TW, batch.way_mask_TW)
 
     def predict(self, adapted: Adapted, x_TQFH: Tensor) -> Tensor:
         """Compares query rows with the support rows and applies the fitted head."""
-        linear_TQF = _mixture(x_TQFH, adapted["linear_mix"]) * adapted["linear_scale"][:, None]
-        laplace_TQF = _mixture(x_TQFH, adapted["laplace_mix"]) * adapted["laplace_scale"][:, None]
+        linear_TQF = mixture(x_TQFH, adapted["linear_mix"]) * adapted["linear_scale"][:, None]
+        laplace_TQF = mixture(x_TQFH, adapted["laplace_mix"]) * adapted["laplace_scale"][:, None]
         kernel_TQS = self._kernel(adapted, linear_TQF, laplace_TQF)
         return without_absent_ways(self.head.logits(adapted, kernel_TQS), adapted["way_mask"])
 
@@ -142,31 +145,6 @@ class ColumnKernel(AbstractLearner):
             start, direction, inner_lr=self.config.inner_lr, inner_steps=self.config.inner_steps
         )
         return _bounded(moved["offset"])
-
-
-def _column_network(width: int, depth: int, generator: torch.Generator) -> nn.Sequential:
-    """An MLP of ``depth`` layers, the last one zero: training starts at a plain model."""
-    sizes = [COLUMN_STATISTICS] + [width] * (depth - 1) + [_OUTPUTS]
-    layers: list[nn.Module] = []
-    for fan_in, fan_out in pairwise(sizes):
-        layer = nn.Linear(fan_in, fan_out)
-        bound = fan_in**-0.5
-        with torch.no_grad():
-            layer.weight.uniform_(-bound, bound, generator=generator)
-            layer.bias.uniform_(-bound, bound, generator=generator)
-        layers += [layer, nn.GELU()]
-    last = layers[-2]
-    assert isinstance(last, nn.Linear)
-    with torch.no_grad():
-        last.weight.zero_()
-        # Scale 1 for the linear kernel, slightly less and more rank-gauss for the Laplace kernel.
-        last.bias.copy_(torch.tensor([0.0, 0.0, -0.5, -0.3]))
-    return nn.Sequential(*layers[:-1])
-
-
-def _mixture(x_TRFH: Tensor, mix_TF: Tensor) -> Tensor:
-    """Returns mix * z-score + (1 - mix) * rank-gauss of every cell (TRF)."""
-    return torch.lerp(x_TRFH[..., 1], x_TRFH[..., 0], mix_TF[:, None])
 
 
 def _bounded(offset_TF: Tensor) -> Tensor:

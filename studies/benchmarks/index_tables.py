@@ -10,7 +10,10 @@ Fixed before the runs:
 - Setting unlabelled, K = 1, 5, 10, up to 5 ways, 15 queries per class, 20 episodes per table and K.
 - Reported: accuracy as mean over families, against every baseline on the same episodes, with a
   95 % bootstrap interval over families; log-loss; wins and losses per table.
-- ``--check``: the winner is above logistic regression and LDA at each K.
+- Studies: ``learners.yaml``, ``maml.yaml``, and ``maml-projected``, which is ``maml.yaml`` with
+  textbook inputs (principal components of the columns), for comparison.
+- ``--check``: the winner is above logistic regression and LDA at each K (no target for
+  ``maml-projected``).
 
 Baseline scores are computed (and cached) before the clock of the search starts.
 
@@ -35,6 +38,11 @@ from autometa.tune import RESERVED_SHARE, TuneResult, tune
 
 _STUDIES = Path(__file__).parents[1]
 _RESULTS = Path(__file__).parents[2] / "results" / "benchmarks"
+_STUDY_FILES = {
+    "learners": ("learners.yaml", []),
+    "maml": ("maml.yaml", []),
+    "maml-projected": ("maml.yaml", ["learner.inputs=projected"]),
+}
 _TARGETS = ("logistic_regression", "lda")
 
 
@@ -42,7 +50,7 @@ def parse_arguments() -> argparse.Namespace:
     """Returns the command line's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tables", type=Path, required=True, help="folder with index.csv")
-    parser.add_argument("--study", choices=["learners", "maml"], default="learners")
+    parser.add_argument("--study", choices=list(_STUDY_FILES), default="learners")
     parser.add_argument("--minutes", type=float, default=15.0, help="minutes of search")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
@@ -58,7 +66,8 @@ def study_spec(options: argparse.Namespace) -> StudySpec:
     index = pd.read_csv(options.tables / "index.csv")
     names = {role: sorted(rows["name"]) for role, rows in index.groupby("role")}
     folder = {"source": "files", "path": str(options.tables.resolve())}
-    spec = spec_to_dict(read_spec(_STUDIES / f"{options.study}.yaml"))
+    file, overrides = _STUDY_FILES[options.study]
+    spec = spec_to_dict(read_spec(_STUDIES / file, overrides))
     minutes = 2.0 if options.quick else options.minutes
     steps = 400 if options.quick else spec["training"]["outer_steps"]
     spec["name"] = f"benchmark-{options.study}-{options.seed}" + ("-quick" if options.quick else "")
@@ -119,10 +128,11 @@ def figures(result: TuneResult, seconds: float, trials: pd.DataFrame) -> dict[st
 
 def markdown(found: dict[str, Any], result: TuneResult, options: argparse.Namespace) -> str:
     """Returns the benchmark's page."""
+    file, overrides = _STUDY_FILES[options.study]
     trials = ", ".join(f"{count} {state.lower()}" for state, count in found["trials"].items())
     winner = ", ".join(f"{key} {value}" for key, value in found["winner"].items())
     lines = [
-        f"# `{options.study}.yaml` on a folder of real tables",
+        f"# `{' '.join([file, *(f'--set {text}' for text in overrides)])}` on real tables",
         "",
         "Made by `studies/benchmarks/index_tables.py`; its docstring says what was fixed before "
         "the run. The figures are those of the exported weights on families that neither "
@@ -168,7 +178,7 @@ def main() -> int:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
     sheet = options.sheet
     if sheet is None and not options.quick:
-        sheet = _RESULTS / f"index_tables_{options.study}.md"
+        sheet = _RESULTS / f"index_tables_{options.study.replace('-', '_')}.md"
     if sheet is not None:
         sheet.write_text(page)
     print(page)
@@ -184,7 +194,8 @@ def main() -> int:
         for row in found["shots"]
     )
     print(line + (f"; NOT above {', '.join(missed)}" if missed else "; all targets met"))
-    return 1 if options.check and missed else 0
+    has_target = options.study != "maml-projected"
+    return 1 if options.check and has_target and missed else 0
 
 
 if __name__ == "__main__":

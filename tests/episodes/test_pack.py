@@ -167,8 +167,8 @@ def test_a_batch_cannot_be_reassigned(tables: list[ScaledTable], episodes: list[
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(200, 6), (5, 9), (1, 3)])
-def test_principal_axes_are_orthogonal_sorted_and_softly_whitened(rows: int, columns: int) -> None:
-    """Along axis c rows have variance v / (v + 1), with v the sorted eigenvalues."""
+def test_principal_axes_are_orthonormal_and_sorted(rows: int, columns: int) -> None:
+    """Axes have unit length, and along axis c rows have the c-th largest eigenvalue as variance."""
     rng = np.random.default_rng(0)
     x_RF = rng.normal(size=(rows, columns)) @ rng.normal(size=(columns, columns))
     count = min(rows, columns)
@@ -181,9 +181,9 @@ def test_principal_axes_are_orthogonal_sorted_and_softly_whitened(rows: int, col
     assert not basis_FC[:, count:].any()
     projected_RC = x_RF @ basis_FC[:, :count]
     covariance_CC = projected_RC.T @ projected_RC / rows
-    np.testing.assert_allclose(covariance_CC, np.diag(expected / (expected + 1)), atol=1e-5)
+    np.testing.assert_allclose(covariance_CC, np.diag(expected), atol=1e-5)
     gram_CC = basis_FC[:, :count].T @ basis_FC[:, :count]
-    np.testing.assert_allclose(gram_CC, np.diag(1 / (expected + 1)), atol=1e-5)
+    np.testing.assert_allclose(gram_CC, np.eye(count), atol=1e-6)
 
 
 def test_principal_axes_have_a_fixed_sign() -> None:

@@ -18,6 +18,7 @@ Task = tuple[Episode, EpisodeInputs]
 LEARNERS = [
     pytest.param(name, fields, id="-".join([name, *fields.values()]))
     for name, fields in [
+        ("maml", {"inputs": "columns", "head": "prototype"}),
         ("maml", {"inputs": "padded", "head": "prototype"}),
         ("maml", {"inputs": "projected", "head": "zero"}),
         ("fomaml", {"inputs": "projected", "head": "prototype"}),
@@ -205,6 +206,7 @@ def test_the_order_of_support_rows_has_no_effect(
     [
         ("column_kernel", {"adapt": "head"}),
         ("column_kernel", {"adapt": "head+scales"}),
+        ("maml", {"inputs": "columns"}),
         ("maml", {"inputs": "projected"}),
     ],
 )
@@ -258,11 +260,12 @@ def test_single_row_classes_and_extreme_shots_are_finite(
         assert parameter.grad is None or torch.isfinite(parameter.grad).all()
 
 
-def test_a_projected_learner_refuses_batches_without_axes(
-    batch: EpisodeBatch, make_learner: MakeLearner
+@pytest.mark.parametrize("inputs", ["columns", "projected"])
+def test_a_learner_that_projects_refuses_batches_without_axes(
+    inputs: str, batch: EpisodeBatch, make_learner: MakeLearner
 ) -> None:
     """Forgetting the principal axes is an error of the caller, not a silent fallback."""
-    learner = make_learner("maml", inputs="projected")
+    learner = make_learner("maml", inputs=inputs)
 
     with pytest.raises(ValueError, match="components"):
         learner(dataclasses.replace(batch, basis_TFC=None))

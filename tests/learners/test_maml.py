@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 
@@ -17,42 +18,52 @@ MakeLearner = Callable[..., AbstractLearner]
 Task = tuple[Episode, EpisodeInputs]
 
 
-def embed(weights: list[Tensor], biases: list[Tensor], x_RC: Tensor) -> Tensor:
-    """Returns the hidden units of the last layer."""
+def features(weights: list[Tensor], biases: list[Tensor], x_RC: Tensor) -> Tensor:
+    """Returns the inputs beside the hidden units of the last layer."""
+    h_RP = x_RC
     for weight, bias in zip(weights, biases, strict=True):
-        x_RC = F.relu(x_RC @ weight + bias)
-    return x_RC
+        h_RP = F.relu(h_RP @ weight + bias)
+    return torch.cat([x_RC, 1.5 * h_RP / math.sqrt(h_RP.shape[1])], 1)
+
+
+def projected(batch: EpisodeBatch, task: int) -> Tensor:
+    """Returns the inputs (RC) of a task whose columns are only projected."""
+    assert batch.basis_TFC is not None
+    columns = int(batch.column_mask_TF[task].sum())
+    return 1.5 / math.sqrt(columns) * batch.x_TRFH[task, ..., 0] @ batch.basis_TFC[task]
 
 
 def plain_maml(learner: Maml, batch: EpisodeBatch, task: int) -> Tensor:
     """Returns the query logits of one task by the algorithm as the paper states it."""
-    assert batch.basis_TFC is not None
     ways = int(batch.way_mask_TW[task].sum())
     rows = batch.y_TS[task] >= 0
-    x_SC = batch.x_support_TSFH[task][rows][..., 0] @ batch.basis_TFC[task]
-    x_QC = batch.x_query_TQFH[task][..., 0] @ batch.basis_TFC[task]
+    x_RC = projected(batch, task)
+    x_SC, x_QC = x_RC[: batch.support_rows][rows], x_RC[batch.support_rows :]
     y_S = batch.y_TS[task][rows]
+    log_shots = math.log(len(y_S) / ways)
     weights, biases = list(learner.weights), list(learner.biases)
     depth = len(weights)
-    h_SP = embed(weights, biases, x_SC)
+    h_SP = features(weights, biases, x_SC)
     if learner.config.head == "zero":
         head = [h_SP.new_zeros(h_SP.shape[1], ways), h_SP.new_zeros(ways)]
     else:
         c_WP = torch.stack([h_SP[y_S == way].mean(0) for way in range(ways)])
-        gain = learner.log_gain.exp() / math.sqrt(h_SP.shape[1])
-        head = [2 * gain * c_WP.T, -gain * c_WP.square().sum(1)]
+        n_W = c_WP.square().sum(1)
+        gain = torch.exp(learner.log_gain[0] + learner.log_gain[1] * log_shots)
+        head = [gain * (c_WP - c_WP.mean(0)).T, -gain * (n_W - n_W.mean()) / 2]
     theta = [value.detach().requires_grad_() for value in [*weights, *biases, *head]]
     for _ in range(learner.config.inner_steps):
         loss = F.cross_entropy(
-            embed(theta[:depth], theta[depth:-2], x_SC) @ theta[-2] + theta[-1], y_S
+            features(theta[:depth], theta[depth:-2], x_SC) @ theta[-2] + theta[-1], y_S
         )
         slopes = torch.autograd.grad(loss, theta)
         theta = [
             (value - learner.config.inner_lr * slope).detach().requires_grad_()
             for value, slope in zip(theta, slopes, strict=True)
         ]
-    logits_QW = embed(theta[:depth], theta[depth:-2], x_QC) @ theta[-2] + theta[-1]
-    return (logits_QW * learner.log_temperature.exp()).detach()
+    logits_QW = features(theta[:depth], theta[depth:-2], x_QC) @ theta[-2] + theta[-1]
+    temperature = torch.exp(learner.log_temperature[0] + learner.log_temperature[1] * log_shots)
+    return (logits_QW * temperature).detach()
 
 
 @pytest.mark.parametrize("name", ["maml", "fomaml"])
@@ -61,7 +72,7 @@ def test_adaptation_is_that_of_the_paper_task_by_task(
     name: str, head: str, batch: EpisodeBatch, make_learner: MakeLearner
 ) -> None:
     """Batched over tasks or one by one, all weights descend the support loss of their task."""
-    learner = make_learner(name, head=head, inner_lr=0.1, inner_steps=3)
+    learner = make_learner(name, inputs="projected", head=head, inner_lr=0.1, inner_steps=3)
     assert isinstance(learner, Maml)
 
     logits_TQW = learner(batch).detach()
@@ -76,18 +87,18 @@ def test_without_steps_the_nearest_prototype_wins(
     batch: EpisodeBatch, make_learner: MakeLearner
 ) -> None:
     """The prototype head starts as a softmax over squared distances to the class means."""
-    learner = make_learner("maml", inner_steps=0, jitter=0.1)
+    learner = make_learner("maml", inputs="projected", inner_steps=0, jitter=0.1)
     assert isinstance(learner, Maml)
-    assert batch.basis_TFC is not None
-    sharpness = learner.log_gain.exp() / math.sqrt(5) * learner.log_temperature.exp()
 
     p_TQW = learner(batch).softmax(-1)
 
     for task in range(batch.tasks):
-        x_RC = batch.x_TRFH[task, ..., 0] @ batch.basis_TFC[task]
-        h_RP = embed(list(learner.weights), list(learner.biases), x_RC)
+        h_RP = features(list(learner.weights), list(learner.biases), projected(batch, task))
         h_SP, h_QP = h_RP[: batch.support_rows], h_RP[batch.support_rows :]
         ways = int(batch.way_mask_TW[task].sum())
+        log_shots = math.log(int((batch.y_TS[task] >= 0).sum()) / ways)
+        exponents = learner.log_gain + learner.log_temperature
+        sharpness = 0.5 * torch.exp(exponents[0] + exponents[1] * log_shots)
         c_WP = torch.stack([h_SP[batch.y_TS[task] == way].mean(0) for way in range(ways)])
         expected_QW = (-sharpness * torch.cdist(h_QP, c_WP).square()).softmax(-1)
         torch.testing.assert_close(p_TQW[task, :, :ways], expected_QW, rtol=0, atol=1e-8)
@@ -96,14 +107,41 @@ def test_without_steps_the_nearest_prototype_wins(
 def test_columns_beyond_the_inputs_are_folded(
     draw_: Callable[..., Task], pack_: Callable[..., EpisodeBatch], make_learner: MakeLearner
 ) -> None:
-    """Input c is the sum of columns c, c + 4, ... over the root of their number."""
+    """Input c is the sum of columns c, c + 4, ... at the scale of all columns."""
     batch = pack_([draw_([2, 2], 7, seed=1)])
     learner = make_learner("maml", inputs="padded", columns=4)
 
     projection_FC = learner.adapt(batch)["projection"][0]
 
-    half = 0.5**0.5
     # The seventh column is constant and counts for nothing.
-    expected = [[half, 0, 0, 0], [0, half, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
-    expected += [[half, 0, 0, 0], [0, half, 0, 0], [0, 0, 0, 0]]
-    torch.testing.assert_close(projection_FC, torch.tensor(expected, dtype=torch.float64))
+    slots = torch.tensor([0, 1, 2, 3, 0, 1])
+    expected = torch.zeros(7, 4, dtype=torch.float64)
+    expected[torch.arange(6), slots] = 1.5 / math.sqrt(6)
+    torch.testing.assert_close(projection_FC, expected)
+
+
+def test_fresh_column_networks_treat_all_columns_alike(
+    batch: EpisodeBatch, make_learner: MakeLearner
+) -> None:
+    """Meta-training of ``columns`` starts at ``projected`` on the mean of both channels."""
+    learner = make_learner("maml", inputs="columns", jitter=0)
+    plain = make_learner("maml", inputs="projected", jitter=0)
+    mean_TRF = batch.x_TRFH.mean(-1)
+    mixed = dataclasses.replace(batch, x_TRFH=torch.stack([mean_TRF, mean_TRF], -1))
+
+    torch.testing.assert_close(learner(batch), plain(mixed), rtol=0, atol=1e-9)
+
+
+def test_the_column_network_changes_what_a_column_counts(
+    batch: EpisodeBatch, make_learner: MakeLearner
+) -> None:
+    """A scale that it reads off one statistic multiplies the inputs of each column by it."""
+    learner = make_learner("maml", inputs="columns", depth=1, jitter=0)
+    before_TFC = learner.adapt(batch)["projection"]
+    with torch.no_grad():
+        learner.get_parameter("column_network.0.weight")[0, 3] = 0.7
+
+    after_TFC = learner.adapt(batch)["projection"]
+
+    scale_TF1 = torch.exp(0.7 * batch.stats_TFJ[..., 3:4])
+    torch.testing.assert_close(after_TFC, before_TFC * scale_TF1)

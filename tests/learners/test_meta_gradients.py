@@ -15,6 +15,7 @@ from autometa.learners import AbstractLearner, _column_kernel, _maml, cross_entr
 COORDINATES = 3
 
 SECOND_ORDER = [
+    pytest.param("maml", {"inputs": "columns", "head": "prototype"}, id="maml-columns"),
     pytest.param("maml", {"inputs": "padded", "head": "prototype"}, id="maml-padded-prototype"),
     pytest.param("maml", {"inputs": "padded", "head": "zero"}, id="maml-padded-zero"),
     pytest.param("maml", {"inputs": "projected", "head": "prototype"}, id="maml-projected"),
