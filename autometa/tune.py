@@ -2,6 +2,10 @@
 
 Everything is resumable: whatever was done by an earlier run of the same command is found in the
 storage and in the run folder, and is not done again.
+
+``search.seconds`` are for the whole command. What cannot be shortened, the baselines of every
+role, comes first; the search then has four fifths of the seconds less what was spent on them, and
+the confirmation takes as many finalists as fit into the rest.
 """
 
 from __future__ import annotations
@@ -41,7 +45,7 @@ from autometa.storages import SpentSeconds, absolute_url, storage_errors, trials
 from autometa.study_export import export_confirmed
 
 RESERVED_SHARE = 0.2
-"""Part of the study's seconds that is kept for confirm and test."""
+"""Part of the study's seconds that is kept to train the finalists again and to test the winner."""
 
 WINNER = "autometa:winner"
 FINALISTS = "autometa:finalists"
@@ -169,13 +173,10 @@ class _Run:
             return self._test_and_export(confirmed)
 
     def _search(self, spent: SpentSeconds) -> None:
-        tasks = self.data.search_tasks()
-        self.data.baselines(
-            tasks,
-            workers=self.workers,
-            on_progress=lambda done, total: self._baselines_scored("baselines", done, total),
-        )
         limit = (1 - RESERVED_SHARE) * self.spec.search.seconds
+        goes_on = trials_done(self.study) < self.spec.search.trials and spent.total() < limit
+        if goes_on or FINALISTS not in self.study.user_attrs:
+            self._score_baselines()
         is_started = False
         # The seconds are counted by a steady clock; the workers' deadline is a time of day, which
         # a changed clock or a suspended machine makes too early.
@@ -185,6 +186,23 @@ class _Run:
                 return
             is_started = True
             self._search_for(left, limit, spent)
+
+    def _score_baselines(self) -> None:
+        """Scores the baselines on the tasks of every role.
+
+        Those of the test tables too: how long they take is only known afterwards, when the search
+        may have used up their time. They choose nothing, and no learner is scored there yet.
+        """
+        data = self.data
+        lists = [data.search_tasks(), data.confirm_tasks(), data.test_tasks()]
+        total = sum(map(len, lists))
+        for index, tasks in enumerate(lists):
+            before = sum(map(len, lists[:index]))
+
+            def on_progress(done: int, _total: int, before: int = before) -> None:
+                self._baselines_scored("baselines", before + done, total)
+
+            data.baselines(tasks, workers=self.workers, on_progress=on_progress)
 
     def _search_for(self, left: float, limit: float, spent: SpentSeconds) -> None:
         """Lets workers search for so many seconds, or until the trials are used up."""

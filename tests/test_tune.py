@@ -226,6 +226,7 @@ def test_changed_clock_does_not_change_the_budget(
     seconds = 400 if jump > 0 else 4
     trials = 3 if jump > 0 else 10_000
     spec = little_study(search={"trials": trials, "seconds": seconds, "finalists": 1, "confirm": 1})
+    tune(little_study(name="warm", search={"trials": 1, "finalists": 1, "confirm": 1}))
     honest, shift = time.time, [0.0]
     monkeypatch.setattr("autometa.search._watch._RENEW_SECONDS", 0.0)
     monkeypatch.setattr(workflow, "_TICK_SECONDS", 0.05)
@@ -244,6 +245,85 @@ def test_changed_clock_does_not_change_the_budget(
     assert shift == [jump]
     if jump > 0:
         assert trials_done(study_of(spec)) == 3
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The study's seconds, which only a test moves on."""
+    seconds = [0.0]
+    ledger = workflow.SpentSeconds
+    monkeypatch.setattr(
+        workflow, "SpentSeconds", lambda study, since: ledger(study, clock=lambda: seconds[0])
+    )
+    return seconds
+
+
+def test_baselines_of_every_role_are_paid_before_the_search(
+    little_study: Callable[..., StudySpec], clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the test tables' baselines cost is neither searched away nor given to finalists."""
+    costs = {("validation", 0): 10.0, ("validation", 0x5EED): 20.0, ("test", 0): 300.0}
+    score, afford = StudyData.baselines, workflow._affordable_finalists
+    offered: list[float] = []
+
+    def baselines(data: StudyData, tasks: Any, **options: Any) -> ScoreSheet:
+        clock[0] += costs.pop((tasks[0].role, tasks[0].seed), 0.0)
+        return score(data, tasks, **options)
+
+    def affordable(*arguments: Any, seconds: float, **options: Any) -> int:
+        offered.append(seconds)
+        return int(afford(*arguments, seconds=seconds, **options))
+
+    monkeypatch.setattr(StudyData, "baselines", baselines)
+    monkeypatch.setattr(workflow, "_affordable_finalists", affordable)
+    events: list[Any] = []
+
+    tune(little_study(search={"seconds": 500}), on_event=events.append)
+
+    left = {event.seconds_left for event in events if event.stage == "search"}
+    assert left == {0.8 * 500 - 330}
+    assert offered == [500 - 330]
+    scored = [(event.done, event.total) for event in events if event.stage == "baselines"]
+    assert scored[0][1] == scored[-1][0] == 3 * 2
+    assert scored == sorted(scored)
+
+
+def test_baselines_that_take_all_the_time_leave_none_for_the_search(
+    little_study: Callable[..., StudySpec], clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No trial is begun that the seconds do not allow, and the remedy is named."""
+    score = StudyData.baselines
+
+    def baselines(data: StudyData, tasks: Any, **options: Any) -> ScoreSheet:
+        clock[0] += 450.0 if tasks[0].role == "test" else 0.0
+        return score(data, tasks, **options)
+
+    monkeypatch.setattr(StudyData, "baselines", baselines)
+    spec = little_study(search={"seconds": 500})
+
+    with pytest.raises(RunError, match=r"give it more time \(search.seconds\)"):
+        tune(spec)
+
+    assert trials_done(study_of(spec)) == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "workers", "finalists"),
+    [(200.0, 1, 3), (100.0, 1, 2), (79.0, 1, 1), (79.0, 2, 3), (-5.0, 1, 1)],
+)
+def test_finalists_are_as_many_as_the_seconds_allow(
+    seconds: float, workers: int, finalists: int, little_study: Callable[..., StudySpec]
+) -> None:
+    """A finalist costs the median trial for each of its fresh seeds; one is always confirmed."""
+    study = optuna.create_study()
+    for cost in (10.0, 20.0, 90.0):
+        trial = optuna.trial.create_trial(value=0.0, user_attrs={"autometa:train_seconds": cost})
+        study.add_trial(trial)
+    spec = little_study(search={"finalists": 3, "confirm": 2})
+
+    found = workflow._affordable_finalists(study, spec, workers=workers, seconds=seconds)
+
+    assert found == finalists
 
 
 def test_search_without_time_says_so(little_study: Callable[..., StudySpec]) -> None:

@@ -117,12 +117,15 @@ class StudyData:
         Args:
             tasks: one of the lists that this object makes.
             workers: processes to use for what the cache on disk does not have.
-            on_progress: called with (units done, units).
+            on_progress: called with (units done, units), at least once where there are tasks.
         """
         if not tasks:
             return ScoreSheet.from_rows([])
         key = (tasks[0].role, tasks[0].seed)
-        if key not in self._sheets:
+        if key in self._sheets:
+            if on_progress is not None:
+                on_progress(len(tasks), len(tasks))
+        else:
             self._sheets[key] = score_baselines(
                 tasks, self.cache, workers=workers, on_progress=on_progress
             )
