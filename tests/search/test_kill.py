@@ -127,7 +127,7 @@ def test_worker_killed_around_a_trial_leaves_nothing_behind(
     assert not [trial for trial in study.trials if trial.state.name in ("RUNNING", "WAITING")]
     assert len(study.checkpoints()) == sum(t.state.name == "COMPLETE" for t in study.trials)
     # The first trial is the learner's default, which a lost ask must not lose.
-    assert any(trial.params == {"inner_lr": 0.1, "width": 16} for trial in study.trials)
+    assert any(trial.params == {"inner_lr": 1.0, "width": 16} for trial in study.trials)
 
 
 def test_parameters_that_kill_every_worker_are_given_up(

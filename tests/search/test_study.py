@@ -21,7 +21,7 @@ def test_new_study_begins_with_the_learners_defaults(
     again = study_of(little_study())
 
     assert [trial.state.name for trial in again.trials] == ["WAITING"]
-    assert study.trials[0].system_attrs["fixed_params"] == {"inner_lr": 0.1, "width": 16}
+    assert study.trials[0].system_attrs["fixed_params"] == {"inner_lr": 1.0, "width": 16}
     assert study.trials[0].user_attrs == {"autometa:origin": "default"}
 
 
@@ -141,7 +141,7 @@ def test_finalists_are_the_best_distinct_configurations(
 ) -> None:
     """A configuration that was tried twice is confirmed once; the earlier trial stands for it."""
     study = study_of(little_study(search={"trials": 4, "pruner": "none"}))
-    study.study.enqueue_trial({"inner_lr": 0.1, "width": 16})
+    study.study.enqueue_trial({"inner_lr": 1.0, "width": 16})
     study.work()
 
     chosen = finalists(study.study, count=9)
