@@ -17,8 +17,6 @@ from autometa.errors import RunError, UserError
 if TYPE_CHECKING:
     from autometa.export import Export
 
-_EXPORT_FILES = {"meta_config.yaml", "weights.safetensors", "scores.parquet", "card.md"}
-
 
 def export(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")],
@@ -44,8 +42,10 @@ def export(
             "name a trial by --trial"
         )
 
+    from autometa.export import require_replaceable
+
     # Before a trial is trained again, which may take minutes.
-    _require_replaceable(output)
+    require_replaceable(Path(os.path.abspath(output)))
     if trial is None:
         from autometa.search import run_folder_of
 
@@ -64,11 +64,11 @@ def copy_export(source: Path, target: Path) -> Export:
         UserError: the source is no export, or the target exists and is something else than one.
         RunError: the copy could not be written.
     """
-    from autometa.export import read_export
+    from autometa.export import read_export, require_replaceable
 
     read_export(source)
     target = Path(os.path.abspath(target))
-    _require_replaceable(target)
+    require_replaceable(target)
     try:
         with folder_written_atomically(target) as fresh:
             shutil.copytree(source, fresh, dirs_exist_ok=True)
@@ -79,16 +79,3 @@ def copy_export(source: Path, target: Path) -> Export:
             "space or choose another folder"
         ) from error
     return read_export(target)
-
-
-def _require_replaceable(target: Path) -> None:
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise UserError(f"an export is a folder, but {target} is a file: choose another path")
-    foreign = sorted({path.name for path in target.iterdir()} - _EXPORT_FILES)
-    if foreign:
-        raise UserError(
-            f"only an earlier export may be replaced, but {target} holds {foreign[0]!r}: choose "
-            "another folder or empty this one"
-        )

@@ -15,6 +15,7 @@ from autometa.export._predict_csv import predict_csv as predict_csv
 from autometa.export._read import PRETRAINED as PRETRAINED
 from autometa.export._read import Export as Export
 from autometa.export._read import read_export as read_export
+from autometa.export._write import require_replaceable as require_replaceable
 from autometa.export._write import write_export as write_export
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "load",
     "predict_csv",
     "read_export",
+    "require_replaceable",
     "write_card",
     "write_export",
 ]

@@ -79,7 +79,7 @@ def write_export(
         RunError: the weights are not finite, or the disk is full or not writable.
     """
     target = Path(path).resolve()
-    _require_replaceable(target)
+    require_replaceable(target)
     learner_values = learner.config.model_dump(mode="json")
     _require_agreement(learner_values, spec.get("learner", {}))
     weights = weights_bytes(learner)
@@ -106,7 +106,12 @@ def write_export(
     return target
 
 
-def _require_replaceable(target: Path) -> None:
+def require_replaceable(target: Path) -> None:
+    """Refuses to write an export over anything but an earlier export or an empty folder.
+
+    Raises:
+        UserError: the target is a file, or holds something else.
+    """
     if not target.exists():
         return
     if not target.is_dir():

@@ -65,7 +65,7 @@ def test_other_files_are_never_replaced(options: list[str], in_finished: Run) ->
     result = in_finished("export", "tiny", "-o", "mine", *options)
 
     assert result.code == 2
-    assert "'thesis.txt'" in result.err
+    assert "(thesis.txt)" in result.err
     assert [path.name for path in Path("mine").iterdir()] == ["thesis.txt"]
 
 
