@@ -45,6 +45,8 @@ from autometa.learners._column_statistics import column_statistics
 from autometa.learners._inner_loop import Order, descend, support_gradient
 
 _INNER_CLIP = 1.0
+_FACTS = 4
+_MAX_WAYS = 5
 
 _FEATURE_NORM = 1.5
 """Length of a row's inputs, and of its hidden units, in the order of magnitude: it makes an inner
@@ -77,12 +79,15 @@ class Maml(AbstractLearner):
             )
         # Value at one shot and slope in log shots: more rows make sharper prototypes.
         self.log_gain = nn.Parameter(torch.zeros(2))
-        self.log_temperature = nn.Parameter(torch.zeros(2))
+        # Value at the origin of the task's facts and slopes in them: how sure to be of a task
+        # depends on more than its shots, and nothing that adapts can tell.
+        self.log_temperature = nn.Parameter(torch.zeros(1 + _FACTS))
 
     def adapt(self, batch: EpisodeBatch) -> Adapted:
         """Moves all weights and the head by ``inner_steps`` gradient steps."""
         state = self._input_form(batch)
-        state |= {"way_mask": batch.way_mask_TW, "log_shots": _log_shots(batch)}
+        log_temperature_T = self.log_temperature[0] + _facts(batch) @ self.log_temperature[1:]
+        state |= {"way_mask": batch.way_mask_TW, "temperature": log_temperature_T.exp()}
         inputs_TSC = _inputs(batch.x_support_TSFH, state)
         fast = {
             f"weight{layer}": weight.expand(batch.tasks, *weight.shape)
@@ -111,8 +116,7 @@ class Maml(AbstractLearner):
     def predict(self, adapted: Adapted, x_TQFH: Tensor) -> Tensor:
         """Runs the adapted network on query rows."""
         logits_TQW = self._logits(adapted, _inputs(x_TQFH, adapted), adapted["way_mask"])
-        temperature_T = _power(self.log_temperature, adapted["log_shots"])
-        return logits_TQW * temperature_T[:, None, None]
+        return logits_TQW * adapted["temperature"][:, None, None]
 
     def _input_form(self, batch: EpisodeBatch) -> Adapted:
         """Returns how cells become inputs: the mixture of channels (TF), then a map (TFC)."""
@@ -144,10 +148,11 @@ class Maml(AbstractLearner):
         prototypes_TWP = sums_TWP / batch.shots_TW.clamp_min(1)[..., None]
         centre_T1P = prototypes_TWP.sum(1, keepdim=True) / ways_T1[..., None]
         norms_TW = prototypes_TWP.square().sum(-1)
-        gain_T1 = _power(self.log_gain, _log_shots(batch))[:, None] * present_TW
+        log_shots_T1 = _log_shots(batch)[:, None]
+        gain_TW = (self.log_gain[0] + self.log_gain[1] * log_shots_T1).exp() * present_TW
         return {
-            "head_weight": (gain_T1[..., None] * (prototypes_TWP - centre_T1P)).mT,
-            "head_bias": -0.5 * gain_T1 * (norms_TW - norms_TW.sum(1, keepdim=True) / ways_T1),
+            "head_weight": (gain_TW[..., None] * (prototypes_TWP - centre_T1P)).mT,
+            "head_bias": -0.5 * gain_TW * (norms_TW - norms_TW.sum(1, keepdim=True) / ways_T1),
         }
 
     def _features(self, fast: Mapping[str, Tensor], inputs_TRC: Tensor) -> Tensor:
@@ -178,6 +183,18 @@ def _log_shots(batch: EpisodeBatch) -> Tensor:
     return (batch.shots_TW.sum(1) / batch.way_mask_TW.sum(1)).log()
 
 
-def _power(log_value_2: Tensor, log_shots_T: Tensor) -> Tensor:
-    """Returns exp(a + b log shots), T."""
-    return (log_value_2[0] + log_value_2[1] * log_shots_T).exp()
+def _facts(batch: EpisodeBatch) -> Tensor:
+    """Returns what is known of a task before its rows are read (T, 4), each of the order of one.
+
+    The logarithms of shots, columns and rows seen, and the ways, clamped to those of training.
+    """
+    dtype = batch.x_TRFH.dtype
+    ways_T = batch.way_mask_TW.sum(1).clamp_max(_MAX_WAYS).to(dtype)
+    columns_T = batch.column_mask_TF.sum(1).clamp_min(1).to(dtype)
+    facts = [
+        _log_shots(batch),
+        (ways_T - 3) / 2,
+        columns_T.log() / 3 - 1,
+        batch.fit_rows_T.clamp_min(1).log() / 4 - 1,
+    ]
+    return torch.stack(facts, 1)

@@ -33,6 +33,19 @@ def projected(batch: EpisodeBatch, task: int) -> Tensor:
     return 1.5 / math.sqrt(columns) * batch.x_TRFH[task, ..., 0] @ batch.basis_TFC[task]
 
 
+def temperature(learner: Maml, batch: EpisodeBatch, task: int) -> Tensor:
+    """Returns what the logits of a task are multiplied by."""
+    ways = int(batch.way_mask_TW[task].sum())
+    facts = [
+        1,
+        math.log(int((batch.y_TS[task] >= 0).sum()) / ways),
+        (ways - 3) / 2,
+        math.log(int(batch.column_mask_TF[task].sum())) / 3 - 1,
+        math.log(int(batch.fit_rows_T[task])) / 4 - 1,
+    ]
+    return torch.exp(learner.log_temperature @ torch.tensor(facts, dtype=torch.float64))
+
+
 def plain_maml(learner: Maml, batch: EpisodeBatch, task: int) -> Tensor:
     """Returns the query logits of one task by the algorithm as the paper states it."""
     ways = int(batch.way_mask_TW[task].sum())
@@ -62,8 +75,7 @@ def plain_maml(learner: Maml, batch: EpisodeBatch, task: int) -> Tensor:
             for value, slope in zip(theta, slopes, strict=True)
         ]
     logits_QW = features(theta[:depth], theta[depth:-2], x_QC) @ theta[-2] + theta[-1]
-    temperature = torch.exp(learner.log_temperature[0] + learner.log_temperature[1] * log_shots)
-    return (logits_QW * temperature).detach()
+    return (logits_QW * temperature(learner, batch, task)).detach()
 
 
 @pytest.mark.parametrize("name", ["maml", "fomaml"])
@@ -97,8 +109,8 @@ def test_without_steps_the_nearest_prototype_wins(
         h_SP, h_QP = h_RP[: batch.support_rows], h_RP[batch.support_rows :]
         ways = int(batch.way_mask_TW[task].sum())
         log_shots = math.log(int((batch.y_TS[task] >= 0).sum()) / ways)
-        exponents = learner.log_gain + learner.log_temperature
-        sharpness = 0.5 * torch.exp(exponents[0] + exponents[1] * log_shots)
+        gain = torch.exp(learner.log_gain[0] + learner.log_gain[1] * log_shots)
+        sharpness = 0.5 * gain * temperature(learner, batch, task)
         c_WP = torch.stack([h_SP[batch.y_TS[task] == way].mean(0) for way in range(ways)])
         expected_QW = (-sharpness * torch.cdist(h_QP, c_WP).square()).softmax(-1)
         torch.testing.assert_close(p_TQW[task, :, :ways], expected_QW, rtol=0, atol=1e-8)

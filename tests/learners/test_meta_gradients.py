@@ -114,7 +114,7 @@ def test_maml_and_fomaml_agree_in_value_and_differ_in_gradient(
     losses, gradients = {}, {}
 
     for name in ("maml", "fomaml"):
-        learner = make_learner(name, inner_lr=0.1, inner_steps=3)
+        learner = make_learner(name, inner_lr=0.3, inner_steps=3)
         loss = outer_loss(learner, batch)
         loss.backward()
         losses[name] = loss.item()
