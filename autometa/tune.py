@@ -255,7 +255,7 @@ class _Run:
             trials = self._finalists(self.spec.search.seconds - spent.total())
         chosen = [(trial.number, dict(trial.params)) for trial in trials]
         seeds = self.spec.search.confirm
-        self.emit(Event("confirm", f"{len(chosen)} finalists, {seeds} fresh seeds each"))
+        self.emit(Event("confirm", f"finalists: {len(chosen)}, fresh seeds of each: {seeds}"))
         return confirm(
             self.spec,
             self.data,

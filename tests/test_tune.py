@@ -119,7 +119,7 @@ def test_second_run_confirms_the_same_finalists_with_less_time_left(
 
     assert steps == []
     assert second.trial == first.trial
-    assert "2 finalists, 2 fresh seeds each" in messages
+    assert "finalists: 2, fresh seeds of each: 2" in messages
 
 
 def test_raised_trials_continue_the_study(

@@ -35,6 +35,7 @@ from autometa.learners._column_network import column_network, mixture
 from autometa.learners._column_statistics import column_statistics
 from autometa.learners._inner_loop import Fast, descend, support_gradient
 from autometa.learners._kernel_head import KernelHead
+from autometa.learners._temperature import TEMPERATURE_WEIGHTS, temperature
 
 _START = (0.0, 0.0, -0.5, -0.3)
 """Log-scale and mixing logit of the linear kernel, then mixing logit and log-scale of the Laplace
@@ -63,6 +64,7 @@ class ColumnKernel(AbstractLearner):
             head_lr=config.head_lr if moves_scales else config.inner_lr,
             head_steps=config.head_steps if moves_scales else config.inner_steps,
         )
+        self.log_temperature = nn.Parameter(torch.zeros(TEMPERATURE_WEIGHTS))
         if moves_scales:
             self.log_scale_gain = nn.Parameter(torch.tensor(0.7))
             self.laplace_share = nn.Parameter(torch.zeros(()))
@@ -91,6 +93,7 @@ class ColumnKernel(AbstractLearner):
             / columns_T1.sqrt(),
             "laplace_scale": (outputs_TFO[..., 3] + laplace_offset_TF).exp() * mask_TF / columns_T1,
             "way_mask": batch.way_mask_TW,
+            "temperature": temperature(self.log_temperature, batch),
         }
         adapted["linear_support"] = linear_TSF * adapted["linear_scale"][:, None]
         adapted["laplace_support"] = (
@@ -104,7 +107,8 @@ class ColumnKernel(AbstractLearner):
         linear_TQF = mixture(x_TQFH, adapted["linear_mix"]) * adapted["linear_scale"][:, None]
         laplace_TQF = mixture(x_TQFH, adapted["laplace_mix"]) * adapted["laplace_scale"][:, None]
         kernel_TQS = self._kernel(adapted, linear_TQF, laplace_TQF)
-        return without_absent_ways(self.head.logits(adapted, kernel_TQS), adapted["way_mask"])
+        logits_TQW = self.head.logits(adapted, kernel_TQS) * adapted["temperature"][:, None, None]
+        return without_absent_ways(logits_TQW, adapted["way_mask"])
 
     def _kernel(self, adapted: Adapted, linear_TRF: Tensor, laplace_TRF: Tensor) -> Tensor:
         weights = self.log_kernel_weights.exp()

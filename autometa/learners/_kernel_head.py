@@ -21,7 +21,7 @@ _BIAS_RATE = 0.5
 
 
 class KernelHead(nn.Module):
-    """Head with learned prototype gain, weight decay, class balance and temperature.
+    """Head with learned prototype gain, weight decay and class balance.
 
     Args:
         head_lr: step size of the inner loop.
@@ -34,13 +34,12 @@ class KernelHead(nn.Module):
         self.head_steps = head_steps
         self.log_gain = nn.Parameter(torch.zeros(2))
         self.log_decay = nn.Parameter(torch.tensor(-4.0))
-        self.log_temperature = nn.Parameter(torch.zeros(2))
         self.balance = nn.Parameter(torch.zeros(()))
 
     def fit(
         self, kernel_TSS: Tensor, labels_TSW: Tensor, shots_TW: Tensor, way_mask_TW: Tensor
     ) -> dict[str, Tensor]:
-        """Returns the dual weights (alpha TSW, bias TW) and the temperature of each task.
+        """Returns the dual weights (alpha TSW, bias TW).
 
         Args:
             kernel_TSS: kernel between the support rows.
@@ -78,11 +77,8 @@ class KernelHead(nn.Module):
                 "bias": _BIAS_RATE * error_TSW.sum(1),
             }
 
-        fitted = descend(start, direction, inner_lr=self.head_lr, inner_steps=self.head_steps)
-        temperature_T1 = (self.log_temperature[0] + self.log_temperature[1] * log_shots_T1).exp()
-        return fitted | {"temperature": temperature_T1}
+        return descend(start, direction, inner_lr=self.head_lr, inner_steps=self.head_steps)
 
     def logits(self, fitted: dict[str, Tensor], kernel_TQS: Tensor) -> Tensor:
         """Returns the logits (TQW) of query rows from their kernel with the support rows."""
-        logits_TQW = kernel_TQS @ fitted["alpha"] + fitted["bias"][:, None]
-        return logits_TQW * fitted["temperature"][..., None]
+        return kernel_TQS @ fitted["alpha"] + fitted["bias"][:, None]

@@ -43,10 +43,9 @@ from autometa.learners._base import (
 from autometa.learners._column_network import column_network, mixture
 from autometa.learners._column_statistics import column_statistics
 from autometa.learners._inner_loop import Order, descend, support_gradient
+from autometa.learners._temperature import TEMPERATURE_WEIGHTS, log_shots, temperature
 
 _INNER_CLIP = 1.0
-_FACTS = 4
-_MAX_WAYS = 5
 
 _FEATURE_NORM = 1.5
 """Length of a row's inputs, and of its hidden units, in the order of magnitude: it makes an inner
@@ -79,15 +78,15 @@ class Maml(AbstractLearner):
             )
         # Value at one shot and slope in log shots: more rows make sharper prototypes.
         self.log_gain = nn.Parameter(torch.zeros(2))
-        # Value at the origin of the task's facts and slopes in them: how sure to be of a task
-        # depends on more than its shots, and nothing that adapts can tell.
-        self.log_temperature = nn.Parameter(torch.zeros(1 + _FACTS))
+        self.log_temperature = nn.Parameter(torch.zeros(TEMPERATURE_WEIGHTS))
 
     def adapt(self, batch: EpisodeBatch) -> Adapted:
         """Moves all weights and the head by ``inner_steps`` gradient steps."""
         state = self._input_form(batch)
-        log_temperature_T = self.log_temperature[0] + _facts(batch) @ self.log_temperature[1:]
-        state |= {"way_mask": batch.way_mask_TW, "temperature": log_temperature_T.exp()}
+        state |= {
+            "way_mask": batch.way_mask_TW,
+            "temperature": temperature(self.log_temperature, batch),
+        }
         inputs_TSC = _inputs(batch.x_support_TSFH, state)
         fast = {
             f"weight{layer}": weight.expand(batch.tasks, *weight.shape)
@@ -148,7 +147,7 @@ class Maml(AbstractLearner):
         prototypes_TWP = sums_TWP / batch.shots_TW.clamp_min(1)[..., None]
         centre_T1P = prototypes_TWP.sum(1, keepdim=True) / ways_T1[..., None]
         norms_TW = prototypes_TWP.square().sum(-1)
-        log_shots_T1 = _log_shots(batch)[:, None]
+        log_shots_T1 = log_shots(batch)[:, None]
         gain_TW = (self.log_gain[0] + self.log_gain[1] * log_shots_T1).exp() * present_TW
         return {
             "head_weight": (gain_TW[..., None] * (prototypes_TWP - centre_T1P)).mT,
@@ -176,25 +175,3 @@ class Maml(AbstractLearner):
 def _inputs(x_TRFH: Tensor, state: Adapted) -> Tensor:
     """Returns the network's inputs (TRC)."""
     return mixture(x_TRFH, state["mix"]) @ state["projection"]
-
-
-def _log_shots(batch: EpisodeBatch) -> Tensor:
-    """Returns the logarithm of the mean number of support rows per class (T)."""
-    return (batch.shots_TW.sum(1) / batch.way_mask_TW.sum(1)).log()
-
-
-def _facts(batch: EpisodeBatch) -> Tensor:
-    """Returns what is known of a task before its rows are read (T, 4), each of the order of one.
-
-    The logarithms of shots, columns and rows seen, and the ways, clamped to those of training.
-    """
-    dtype = batch.x_TRFH.dtype
-    ways_T = batch.way_mask_TW.sum(1).clamp_max(_MAX_WAYS).to(dtype)
-    columns_T = batch.column_mask_TF.sum(1).clamp_min(1).to(dtype)
-    facts = [
-        _log_shots(batch),
-        (ways_T - 3) / 2,
-        columns_T.log() / 3 - 1,
-        batch.fit_rows_T.clamp_min(1).log() / 4 - 1,
-    ]
-    return torch.stack(facts, 1)

@@ -14,6 +14,7 @@ from autometa.learners import AbstractLearner
 from autometa.learners._base import one_hot
 from autometa.learners._column_kernel import ColumnKernel, _leave_one_out_logits
 from autometa.learners._column_statistics import COLUMN_STATISTICS, column_statistics
+from autometa.learners._temperature import temperature
 
 MakeLearner = Callable[..., AbstractLearner]
 Task = tuple[Episode, EpisodeInputs]
@@ -51,8 +52,8 @@ def published_logits(learner: ColumnKernel, batch: EpisodeBatch, outputs_TFO: Te
         error = (torch.softmax(kss @ alpha + bias[:, None], -1) - labels_TSW) * ways / support
         alpha = alpha * (1 - head.head_lr * 0.1 * head.log_decay.exp()) - head.head_lr * error
         bias = bias - 0.5 * head.head_lr * error.sum(1)
-    temperature = torch.exp(head.log_temperature[0] + head.log_temperature[1] * math.log(shots))
-    return (kqs @ alpha + bias[:, None]) * temperature
+    factor_T = temperature(learner.log_temperature, batch)
+    return (kqs @ alpha + bias[:, None]) * factor_T[:, None, None]
 
 
 @pytest.mark.parametrize("shot", [1, 4])
@@ -106,9 +107,8 @@ def test_dual_steps_are_gradient_steps_on_an_explicit_head(
         adapted = learner.adapt(batch)
         logits_TQW = learner.predict(adapted, batch.x_query_TQFH)
 
-    gain0, gain1, temperature0, temperature1 = (
-        value.item() for value in [*head.log_gain, *head.log_temperature]
-    )
+    gain0, gain1 = (value.item() for value in head.log_gain)
+    factor_T = temperature(learner.log_temperature, batch).detach()
     decay = 0.1 * head.log_decay.exp().item()
     root_weight = learner.log_kernel_weights[0].exp().sqrt().item()
     for task in range(batch.tasks):
@@ -141,8 +141,7 @@ def test_dual_steps_are_gradient_steps_on_an_explicit_head(
         share = adapted["linear_mix"][task]
         phi_QP = root_weight * (share * x_QF[..., 0] + (1 - share) * x_QF[..., 1])
         phi_QP = phi_QP * adapted["linear_scale"][task]
-        temperature = math.exp(temperature0 + temperature1 * math.log(mean_shots))
-        expected_QW = temperature * (phi_QP @ weight_PW + bias_W)
+        expected_QW = factor_T[task] * (phi_QP @ weight_PW + bias_W)
         torch.testing.assert_close(
             logits_TQW[task, :, :ways], expected_QW.detach(), rtol=0, atol=1e-8
         )

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from autometa.episodes import Episode, EpisodeBatch, EpisodeInputs
 from autometa.learners import AbstractLearner, Maml
+from autometa.learners._temperature import temperature
 
 MakeLearner = Callable[..., AbstractLearner]
 Task = tuple[Episode, EpisodeInputs]
@@ -31,19 +32,6 @@ def projected(batch: EpisodeBatch, task: int) -> Tensor:
     assert batch.basis_TFC is not None
     columns = int(batch.column_mask_TF[task].sum())
     return 1.5 / math.sqrt(columns) * batch.x_TRFH[task, ..., 0] @ batch.basis_TFC[task]
-
-
-def temperature(learner: Maml, batch: EpisodeBatch, task: int) -> Tensor:
-    """Returns what the logits of a task are multiplied by."""
-    ways = int(batch.way_mask_TW[task].sum())
-    facts = [
-        1,
-        math.log(int((batch.y_TS[task] >= 0).sum()) / ways),
-        (ways - 3) / 2,
-        math.log(int(batch.column_mask_TF[task].sum())) / 3 - 1,
-        math.log(int(batch.fit_rows_T[task])) / 4 - 1,
-    ]
-    return torch.exp(learner.log_temperature @ torch.tensor(facts, dtype=torch.float64))
 
 
 def plain_maml(learner: Maml, batch: EpisodeBatch, task: int) -> Tensor:
@@ -75,7 +63,7 @@ def plain_maml(learner: Maml, batch: EpisodeBatch, task: int) -> Tensor:
             for value, slope in zip(theta, slopes, strict=True)
         ]
     logits_QW = features(theta[:depth], theta[depth:-2], x_QC) @ theta[-2] + theta[-1]
-    return (logits_QW * temperature(learner, batch, task)).detach()
+    return (logits_QW * temperature(learner.log_temperature, batch)[task]).detach()
 
 
 @pytest.mark.parametrize("name", ["maml", "fomaml"])
@@ -110,7 +98,7 @@ def test_without_steps_the_nearest_prototype_wins(
         ways = int(batch.way_mask_TW[task].sum())
         log_shots = math.log(int((batch.y_TS[task] >= 0).sum()) / ways)
         gain = torch.exp(learner.log_gain[0] + learner.log_gain[1] * log_shots)
-        sharpness = 0.5 * gain * temperature(learner, batch, task)
+        sharpness = 0.5 * gain * temperature(learner.log_temperature, batch)[task]
         c_WP = torch.stack([h_SP[batch.y_TS[task] == way].mean(0) for way in range(ways)])
         expected_QW = (-sharpness * torch.cdist(h_QP, c_WP).square()).softmax(-1)
         torch.testing.assert_close(p_TQW[task, :, :ways], expected_QW, rtol=0, atol=1e-8)
