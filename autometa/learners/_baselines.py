@@ -6,6 +6,7 @@ drops below a stored sheet of plain scikit-learn.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -122,7 +123,12 @@ def baseline_probabilities(
     results: dict[str, FloatArray] = {}
     # Cells were checked above, and settings are constants: scikit-learn need not check them again
     # in each of the hundreds of trees.
-    with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
+    with (
+        sklearn.config_context(assume_finite=True, skip_parameter_validation=True),
+        warnings.catch_warnings(),
+    ):
+        # One or two rows of each of many classes look like a regression to scikit-learn.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         for name in names:
             results[name] = np.zeros((len(x_QF), ways))
             results[name][:, present] = probabilities_of(name)

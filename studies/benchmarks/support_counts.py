@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -58,24 +59,16 @@ def figures(sheet: ScoreSheet, counts: Counts, ways: Ways) -> dict[str, Any]:
     rows = []
     for shot in _SHOTS:
         best = sheet.best_baseline(shot=shot, exclude=(LEARNER_METHOD,))
-        over = {}
-        for name in dict.fromkeys((_LR, "lda", best)):
-            advantage = sheet.advantage(LEARNER_METHOD, name, shot=shot)
-            over[name] = {
-                "accuracy": sheet.mean("accuracy", name, shot=shot),
-                "advantage": advantage.mean,
-                "low": advantage.low,
-                "high": advantage.high,
-                "unit": advantage.unit,
-            }
-        rows.append(
-            {
-                "shot": shot,
-                "accuracy": sheet.mean("accuracy", LEARNER_METHOD, shot=shot),
-                "best_baseline": best,
-                "over": over,
-            }
-        )
+        row: dict[str, Any] = {
+            "shot": shot,
+            "accuracy": sheet.mean("accuracy", LEARNER_METHOD, shot=shot),
+            "best_baseline": best,
+        }
+        row["advantage_over"] = {
+            name: asdict(sheet.advantage(LEARNER_METHOD, name, shot=shot))
+            for name in dict.fromkeys((_LR, "lda", best))
+        }
+        rows.append(row)
     return {
         "counts": counts,
         "ways": ways,
@@ -105,9 +98,9 @@ def markdown(found: list[dict[str, Any]]) -> str:
         for row in part["shots"]:
             cells = []
             for baseline in (_LR, "lda", row["best_baseline"]):
-                cell = row["over"][baseline]
+                cell = row["advantage_over"][baseline]
                 cells.append(
-                    f"{100 * cell['advantage']:+.1f} "
+                    f"{100 * cell['mean']:+.1f} "
                     f"({100 * cell['low']:+.1f} to {100 * cell['high']:+.1f})"
                 )
             lines.append(
@@ -147,11 +140,11 @@ def main() -> int:
         f"{part['counts']}, ways {part['ways']}, K={row['shot']}"
         for part in found
         for row in part["shots"]
-        if row["over"][_LR]["advantage"] <= 0
+        if row["advantage_over"][_LR]["mean"] <= 0
     ]
     line = "; ".join(
         f"{part['counts']}, ways {part['ways']}: "
-        + " / ".join(f"{100 * row['over'][_LR]['advantage']:+.2f}" for row in part["shots"])
+        + " / ".join(f"{100 * row['advantage_over'][_LR]['mean']:+.2f}" for row in part["shots"])
         for part in found
     )
     verdict = f"NOT above at {'; '.join(missed)}" if missed else "above at each K"

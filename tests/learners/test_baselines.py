@@ -397,3 +397,14 @@ def test_the_inductive_setting_has_no_semi_supervised_baseline() -> None:
 
 if __name__ == "__main__":
     write_stored_sheet(STORED)
+
+
+def test_one_row_of_many_classes_is_no_regression() -> None:
+    """More than twenty rows, each a class of its own, are fitted without a warning."""
+    x_SF, y_S, x_QF, _ = blobs([1] * 30, columns=3)
+
+    probabilities = baseline_probabilities(
+        x_SF, y_S, x_QF, ways=30, seed=0, x_unlabelled_UF=x_QF, names=ALL
+    )
+
+    assert_probabilities(probabilities, len(x_QF), 30)
