@@ -100,11 +100,11 @@ class Status:
 def nats(value: float) -> str:
     """Returns a trial's value in words.
 
-    >>> nats(0.12345), nats(-0.5)
-    ('0.123 nats below logistic regression', '0.500 nats above logistic regression')
+    >>> nats(0.12345)
+    "log-loss 0.123 nats better than logistic regression's"
     """
-    side = "below" if value >= 0 else "above"
-    return f"{abs(value):.3f} nats {side} logistic regression"
+    side = "better" if value >= 0 else "worse"
+    return f"log-loss {abs(value):.3f} nats {side} than logistic regression's"
 
 
 def points(mean: float, low: float, high: float) -> str:

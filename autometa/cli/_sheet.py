@@ -149,7 +149,7 @@ def _advantage_line(part: ScoreSheet, shot: int, learner: str) -> str:
 
 def _log_loss_line(part: ScoreSheet, learner: str) -> str:
     difference = part.advantage(learner, REFERENCE, metric="log_loss")
-    text = f"log-loss: {nats(difference.mean)}"
+    text = nats(difference.mean)
     if math.isnan(difference.low):
         return text
     return (

@@ -144,13 +144,15 @@ class ScoreSheet:
     ) -> ScoreSheet:
         """Returns the rows that agree with everything given; None agrees with all."""
         rows = self._frame
-        kept = ~rows["family"].isin(list(without_families))
-        for column, wanted in (("role", role), ("setting", setting), ("shot", shot)):
+        # Numbers first: what is left for the comparison of words is then a fraction of the sheet.
+        for column, wanted in (("shot", shot), ("setting", setting), ("role", role)):
             if wanted is not None:
-                kept &= rows[column] == wanted
+                rows = rows[rows[column] == wanted]
         if methods is not None:
-            kept &= rows["method"].isin(list(methods))
-        return ScoreSheet._of(rows[kept])
+            rows = rows[rows["method"].isin(list(methods))]
+        if without_families:
+            rows = rows[~rows["family"].isin(list(without_families))]
+        return ScoreSheet._of(rows)
 
     def methods(self) -> list[str]:
         """Returns the methods, in the order of their first row."""

@@ -80,23 +80,15 @@ def _setting_part(sheet: ScoreSheet, setting: Setting, method: str, drawn: str) 
     text = markdown_table(header, rows)
     if not baselines:
         return f"{title}\n\n{text}"
-    gains = [[name, *(_gain(sheet, method, name, shot) for shot in shots)] for name in baselines]
+    gains = {name: [_gain(sheet, method, name, shot) for shot in shots] for name in baselines}
     best = [_best(sheet, method, shot) for shot in shots]
-    compared = [
-        _gain(sheet, method, name, shot) if name else "no baseline"
-        for name, shot in zip(best, shots, strict=True)
-    ]
-    gains.append(
-        [
-            "**best baseline**",
-            *(f"{gain} over {name}" for gain, name in zip(compared, best, strict=True)),
-        ]
-    )
+    compared = [f"{gains[name][column]} over {name}" for column, name in enumerate(best)]
+    over = [[name, *texts] for name, texts in [*gains.items(), ("**best baseline**", compared)]]
     return (
         f"{title}\n\n{text}\n\n"
         f"Advantage of {method} in points of accuracy, with 95 % interval "
         f"({_unit(sheet, method, baselines[0])}); above 0, {method} is better:\n\n"
-        f"{markdown_table(['over', *header[1:]], gains)}\n\n{_lost(sheet, method, best, shots)}"
+        f"{markdown_table(['over', *header[1:]], over)}\n\n{_lost(sheet, method, best, shots)}"
     )
 
 

@@ -98,7 +98,7 @@ def markdown(runs: list[dict[str, Any]]) -> str:
         "choices had been tried on them: the page shows that the quickstart does what it says.",
         "",
         "| seed | autometa | K=1 / 5 / 10 | best baseline | advantage (95 % CI) | "
-        "nats above LR | trials | seconds |",
+        "gain in log-loss over LR (nats) | trials | seconds |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for run in runs:

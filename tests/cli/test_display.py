@@ -72,7 +72,7 @@ def test_a_line_tells_best_value_advantage_running_trials_and_time(
     for words in (
         "at most 1 min 30 s left",
         "running: trial 1 (rung 1/4)",
-        "0.123 nats below logistic regression",
+        "log-loss 0.123 nats better than logistic regression's",
         "+3.1 points (95 % CI -1.0 to +7.0) against knn",
         "2 failed, most often (2): DivergedError: loss",
     ):
@@ -134,6 +134,6 @@ def test_on_a_terminal_a_block_is_redrawn(monkeypatch: pytest.MonkeyPatch) -> No
     text = terminal.getvalue()
     assert "tables: 30 train [not markup]" in text
     assert "searching 2/5 trials" in text
-    assert "0.123 nats below logistic regression" in text
+    assert "log-loss 0.123 nats better than logistic regression's" in text
     assert "stopping after the current step" in text
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1

@@ -32,7 +32,7 @@ def test_the_summary_says_what_was_found_and_what_it_is_worth(finished: Finished
         "K=1: best baseline ",
         "95 % CI",
         "over 3 episodes",
-        "log-loss: ",
+        "log-loss ",
         "In the unlabelled setting with up to 3 classes the learner is ",
         "Meta-configuration: column_kernel with inner_lr ",
         "Export: results/runs/tiny/export\n",
