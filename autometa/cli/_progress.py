@@ -102,6 +102,8 @@ def nats(value: float) -> str:
 
     >>> nats(0.12345)
     "log-loss 0.123 nats better than logistic regression's"
+    >>> nats(-0.5)
+    "log-loss 0.500 nats worse than logistic regression's"
     """
     side = "better" if value >= 0 else "worse"
     return f"log-loss {abs(value):.3f} nats {side} than logistic regression's"

@@ -49,7 +49,8 @@ class KernelHead(nn.Module):
         """
         ways_T11 = way_mask_TW.sum(1)[:, None, None].to(kernel_TSS.dtype)
         support_T1 = shots_TW.sum(1, keepdim=True)
-        log_shots_T1 = (support_T1 / ways_T11[:, 0]).log()
+        mean_shots_T1 = support_T1 / ways_T11[:, 0]
+        log_shots_T1 = mean_shots_T1.log()
         present_TW = way_mask_TW.to(kernel_TSS.dtype)
 
         averages_TSW = labels_TSW / shots_TW.clamp_min(1)[:, None]
@@ -63,7 +64,6 @@ class KernelHead(nn.Module):
         }
 
         # Row weights between equal rows (balance -inf) and equal classes (balance +inf).
-        mean_shots_T1 = support_T1 / ways_T11[:, 0]
         class_weight_TW = (mean_shots_T1 / shots_TW.clamp_min(1)) ** self.balance.sigmoid()
         row_weight_TS1 = (labels_TSW @ class_weight_TW[..., None]) / support_T1[..., None]
         decay = _DECAY_SCALE * self.log_decay.exp()
