@@ -72,7 +72,7 @@ def little_study(
                 "test": [{"source": "sklearn", "names": ["iris"]}],
             },
             "episodes": {"shots": [1, 5], "per_table": 2, "queries": 5},
-            "learner": {"name": "fomaml", "columns": 8},
+            "learner": {"name": "fomaml", "columns": 8, "inner_steps": 2},
             "space": {
                 "inner_lr": {"low": 0.01, "high": 1.0, "log": True},
                 "width": {"choices": [8, 16]},

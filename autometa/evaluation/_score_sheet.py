@@ -8,6 +8,7 @@ table's episodes; over several cells (setting and shot), the mean of the cells.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,12 +23,12 @@ from autometa.evaluation._bootstrap import (
     interval_over_families,
     mean_of_cells,
 )
-from autometa.evaluation._means import by_family_and_cell, by_table, episodes_by_table
+from autometa.evaluation._layout import Layout
 from autometa.evaluation._metrics import LOWER_IS_BETTER, METRICS
 from autometa.evaluation._sheet_file import read_sheet_file, write_sheet_file
 from autometa.evaluation._summary import summary, to_markdown
 from autometa.learners import BASELINES, SEMI_SUPERVISED_BASELINES
-from autometa.typing import SETTINGS, Setting
+from autometa.typing import SETTINGS, FloatArray, IntArray, Setting
 
 KEY = ("table", "family", "role", "setting", "shot", "seed", "episode", "method")
 """Columns that name a row; no two rows agree in all of them."""
@@ -182,8 +183,10 @@ class ScoreSheet:
         Raises:
             UserError: the metric is unknown, or the method has no score there.
         """
-        rows = self._rows_of(metric, method, setting=setting, shot=shot)
-        return by_family_and_cell(rows, metric).mean(axis=1)
+        rows_P = self._rows_of(metric, method, setting=setting, shot=shot)
+        families, means_FC = self._layout.family_means(rows_P, self._values(metric)[rows_P])
+        means: list[float] = np.nanmean(means_FC, axis=1).tolist()
+        return pd.Series(means, index=families)
 
     def mean(
         self,
@@ -198,8 +201,9 @@ class ScoreSheet:
         Raises:
             UserError: the metric is unknown, or the method has no score there.
         """
-        rows = self._rows_of(metric, method, setting=setting, shot=shot)
-        return mean_of_cells(by_family_and_cell(rows, metric).to_numpy())
+        rows_P = self._rows_of(metric, method, setting=setting, shot=shot)
+        _, means_FC = self._layout.family_means(rows_P, self._values(metric)[rows_P])
+        return mean_of_cells(means_FC)
 
     def advantage(
         self,
@@ -229,15 +233,15 @@ class ScoreSheet:
         Raises:
             UserError: the metric is unknown, or the methods have no episode in common.
         """
-        rows = self._paired(method, over, metric, setting=setting, shot=shot)
-        differences_NC = by_family_and_cell(rows, "difference").to_numpy()
+        rows_P, difference_P = self._paired(method, over, metric, setting=setting, shot=shot)
+        _, differences_NC = self._layout.family_means(rows_P, difference_P)
         rng = np.random.default_rng(seed)
         mean = mean_of_cells(differences_NC)
         families = len(differences_NC)
         if families >= FEWEST_FAMILIES:
             low, high = interval_over_families(differences_NC, rng)
             return Advantage(mean, low, high, "families", families)
-        groups, weights = episodes_by_table(rows, "difference")
+        groups, weights = self._layout.episodes_by_table(rows_P, difference_P)
         low, high = interval_over_episodes(groups, weights, rng)
         return Advantage(mean, low, high, "episodes", sum(map(len, groups)))
 
@@ -259,8 +263,9 @@ class ScoreSheet:
             UserError: the two have no episode in common.
         """
         sheet = self if role is None else self.select(role=role)
-        rows = sheet._paired(method, over, "log_loss", setting=setting, shot=shot)
-        return mean_of_cells(by_family_and_cell(rows, "difference").to_numpy())
+        rows_P, difference_P = sheet._paired(method, over, "log_loss", setting=setting, shot=shot)
+        _, differences_FC = sheet._layout.family_means(rows_P, difference_P)
+        return mean_of_cells(differences_FC)
 
     def wins_losses(
         self,
@@ -276,12 +281,12 @@ class ScoreSheet:
         Raises:
             UserError: the metric is unknown, or the methods have no episode in common.
         """
-        rows = self._paired(method, over, metric, setting=setting, shot=shot)
-        means = by_table(rows, "difference")
+        rows_P, difference_P = self._paired(method, over, metric, setting=setting, shot=shot)
+        means_TC = self._layout.table_means(rows_P, difference_P)
         return WinsLosses(
-            wins=int((means > 1e-12).sum()),
-            losses=int((means < -1e-12).sum()),
-            ties=int((means.abs() <= 1e-12).sum()),
+            wins=int((means_TC > 1e-12).sum()),
+            losses=int((means_TC < -1e-12).sum()),
+            ties=int((np.abs(means_TC) <= 1e-12).sum()),
         )
 
     def best_baseline(
@@ -301,18 +306,20 @@ class ScoreSheet:
             UserError: the metric is unknown, or no baseline has a score there.
         """
         _require_metric(metric)
-        sheet = self.select(setting=setting, shot=shot)
-        cells = sheet.cells()
-        present = set(sheet.methods()) - set(exclude)
+        sheet = (
+            self if setting is None and shot is None else self.select(setting=setting, shot=shot)
+        )
+        present = sheet.methods()
+        cells = frozenset[int]().union(*map(sheet._layout.cells_of, present))
         candidates = [
             name
             for name in BASELINES + SEMI_SUPERVISED_BASELINES
-            if name in present and sheet.select(methods=[name]).cells() == cells
+            if name in present and name not in exclude and sheet._layout.cells_of(name) == cells
         ]
         if not candidates:
             raise UserError(
                 "A baseline must be scored before it can be the best; "
-                f"got {_listed(sheet.methods())}: add the baselines' sheet."
+                f"got {_listed(present)}: add the baselines' sheet."
             )
         sign = -1 if metric in LOWER_IS_BETTER else 1
         return max(candidates, key=lambda name: sign * sheet.mean(metric, name))
@@ -329,40 +336,42 @@ class ScoreSheet:
         """Returns tables for people, methods by shots; see ``_summary.to_markdown``."""
         return to_markdown(self, metric=metric, reference=reference, seed=seed)
 
+    @cached_property
+    def _layout(self) -> Layout:
+        return Layout(self._frame)
+
+    def _values(self, metric: str) -> FloatArray:
+        return self._frame[metric].to_numpy()
+
     def _rows_of(
         self, metric: str, method: str, *, setting: Setting | None, shot: int | None
-    ) -> pd.DataFrame:
+    ) -> IntArray:
+        """Returns the positions of a method's rows; there is at least one."""
         _require_metric(metric)
-        rows = self.select(setting=setting, shot=shot, methods=[method])._frame
-        if rows.empty:
+        rows_P = self._layout.rows(method, setting=setting, shot=shot)
+        if not len(rows_P):
             raise UserError(
                 f"A method must have a score where its mean is asked for; got {method!r} at "
                 f"setting={setting}, shot={shot}: choose among {_listed(self.methods())}."
             )
-        return rows
+        return rows_P
 
     def _paired(
-        self,
-        method: str,
-        over: str,
-        metric: str,
-        *,
-        setting: Setting | None,
-        shot: int | None,
-    ) -> pd.DataFrame:
-        """Returns one row per episode that both methods have, with their difference."""
-        keys = [column for column in KEY if column != "method"]
-        first = self._rows_of(metric, method, setting=setting, shot=shot)
-        second = self._rows_of(metric, over, setting=setting, shot=shot)
-        rows = first.merge(second, on=keys, suffixes=("", "_over"))
-        if rows.empty:
+        self, method: str, over: str, metric: str, *, setting: Setting | None, shot: int | None
+    ) -> tuple[IntArray, FloatArray]:
+        """Returns the method's rows whose episodes the other has as well, and their difference."""
+        first_P, second_P = self._layout.paired(
+            self._rows_of(metric, method, setting=setting, shot=shot),
+            self._rows_of(metric, over, setting=setting, shot=shot),
+        )
+        if not len(first_P):
             raise UserError(
                 f"Methods must be compared on the same episodes; {method!r} and {over!r} have "
                 "none in common: score both on the same tasks."
             )
         sign = -1 if metric in LOWER_IS_BETTER else 1
-        rows["difference"] = sign * (rows[metric] - rows[f"{metric}_over"])
-        return rows
+        values_R = self._values(metric)
+        return first_P, sign * (values_R[first_P] - values_R[second_P])
 
 
 def _require_metric(metric: str) -> None:

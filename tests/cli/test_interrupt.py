@@ -30,7 +30,7 @@ def test_an_interrupted_study_is_gone_on_with(
 ) -> None:
     """Ctrl-C in a trial ends with 130 and one line; the same command then finishes the study."""
     monkeypatch.setenv("AUTOMETA_CACHE", environment["AUTOMETA_CACHE"])
-    steps = ["--set", "training.outer_steps=200", "--set", "training.rungs=[200]"]
+    steps = ["--set", "training.outer_steps=120", "--set", "training.rungs=[120]"]
     arguments = ["tune", "tiny.yaml", *steps, "--trials", str(workers)]
     process = subprocess.Popen(
         [sys.executable, "-m", "autometa", *arguments, "--workers", str(workers)],
@@ -69,7 +69,6 @@ def _wait_for_a_running_trial(folder: Path) -> None:
         if journal.exists():
             studies = list_studies(open_storage(f"journal:{journal}"))
             if any("RUNNING" in study.trials for study in studies):
-                time.sleep(0.3)
                 return
-        time.sleep(0.1)
+        time.sleep(0.05)
     raise AssertionError("no trial was started")
