@@ -1,4 +1,4 @@
-"""The workflow: tables, search, confirm, test, export.
+"""The workflow: fetch, tables, search, confirm, test, export.
 
 Everything is resumable: whatever was done by an earlier run of the same command is found in the
 storage and in the run folder, and is not done again.
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -43,6 +43,10 @@ from autometa.search import (
 )
 from autometa.storages import SpentSeconds, absolute_url, storage_errors, trials_done
 from autometa.study_export import export_confirmed
+from autometa.tables import fetch_sources, sources_of
+
+if TYPE_CHECKING:
+    from autometa.tables.openml import FetchProgress
 
 RESERVED_SHARE = 0.2
 """Part of the study's seconds that is kept to train the finalists again and to test the winner."""
@@ -58,7 +62,9 @@ _LEAST_SECONDS = 1.0
 _CLOCK_JUMP_SECONDS = 5.0
 _logger = get_logger(__name__)
 
-Stage: TypeAlias = Literal["tables", "study", "baselines", "search", "confirm", "test", "export"]
+Stage: TypeAlias = Literal[
+    "fetch", "tables", "study", "baselines", "search", "confirm", "test", "export"
+]
 
 
 @dataclass(frozen=True)
@@ -120,7 +126,8 @@ def tune(
 
     Raises:
         UserError: the specification, its tables, or the stored study do not fit.
-        RunError: the storage or a worker failed, or no trial finished.
+        RunError: a table cannot be downloaded, the storage or a worker failed, or no trial
+            finished.
         StoppedError: ``stop`` was set.
     """
     parsed = spec if isinstance(spec, StudySpec) else spec_from_dict(spec)
@@ -146,9 +153,10 @@ class _Run:
         self.stop = stop
         self.emit = emit
         self.folder = run_folder_of(spec.name)
-        self.started = time.monotonic()
 
     def to_the_end(self) -> TuneResult:
+        self._fetch()
+        self.started = time.monotonic()
         self.data = StudyData.load(self.spec)
         self.emit(Event("tables", _describe_tables(self.data)))
         for role, skipped in self.data.roles.skipped.items():
@@ -163,7 +171,7 @@ class _Run:
                 + ("created" if created else f"resumed with {done} trials done"),
             )
         )
-        # Tables are part of the command's seconds.
+        # Reading tables is part of the command's seconds.
         with SpentSeconds(self.study, since=self.started) as spent, _Ticker(spent.beat):
             self._search(spent)
             self._stop_if_asked("during the search")
@@ -171,6 +179,18 @@ class _Run:
             self._stop_if_asked("during the confirmation")
             spent.close()  # the card tells the seconds up to here
             return self._test_and_export(confirmed)
+
+    def _fetch(self) -> None:
+        """Downloads what the cache lacks; how long a network takes is not part of the seconds."""
+
+        def on_progress(progress: FetchProgress) -> None:
+            self.emit(Event("fetch", progress.message, progress.done, progress.total))
+
+        fetch_sources(
+            sources_of(self.spec.tables),
+            on_progress=on_progress,
+            on_wait=lambda: self._stop_if_asked("while fetching tables"),
+        )
 
     def _search(self, spent: SpentSeconds) -> None:
         limit = (1 - RESERVED_SHARE) * self.spec.search.seconds

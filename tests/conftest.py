@@ -37,6 +37,10 @@ def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         sys.modules["torch"].manual_seed(0)
     monkeypatch.setenv("AUTOMETA_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("AUTOMETA_STORAGE", raising=False)
+    for variable in ("OFFLINE", "OPENML_SERVER", "OPENML_DEADLINE"):
+        # Set, so that what a command puts there is taken back.
+        monkeypatch.setenv(f"AUTOMETA_{variable}", "")
+    monkeypatch.delenv("OPENML_API_KEY", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 

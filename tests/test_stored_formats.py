@@ -18,7 +18,7 @@ import torch
 from pyarrow import parquet
 
 import autometa
-from autometa.config import read_spec
+from autometa.config import OpenmlSource, read_spec
 from autometa.episodes import evaluation_episodes
 from autometa.errors import UserError
 from autometa.evaluation import EvaluationTask, ScoreSheet, _baseline_cache, score_baselines
@@ -34,7 +34,7 @@ from autometa.search import (
 )
 from autometa.search._checkpoints import Checkpoints
 from autometa.storages import load_study, open_storage, spent_seconds, study_fingerprint
-from autometa.tables import ScaledTable, Table, _load_scaled, load_scaled, make_table
+from autometa.tables import ScaledTable, Table, _load_scaled, load_scaled, load_source, make_table
 
 SAMPLES = Path(__file__).parent / "assets" / "0.1.0"
 PARAMS = {"inner_lr": pytest.approx(0.0545371, abs=1e-6), "width": 8}
@@ -152,6 +152,19 @@ def test_an_old_cache_entry_spares_the_encoding(
     np.testing.assert_allclose(table.x_RFH, expected.x_RFH, rtol=0, atol=1e-6)
     assert np.array_equal(table.values_RF, expected.values_RF, equal_nan=True)
     assert table.class_names == ("raw", "ripe")
+
+
+def test_old_tables_of_openml_spare_the_network(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A suite that was fetched is read as it was, encoded or not."""
+    monkeypatch.setenv("AUTOMETA_OFFLINE", "1")
+    frame = pd.read_csv(SAMPLES / "fruit.csv").astype({"state": "category"})
+
+    (table,), skipped = load_source(OpenmlSource(suite=99), old / "cache")
+
+    assert (table.name, table.family, table.source) == ("fruit", "fruit", "openml")
+    assert table.sha256 == make_table("", frame, target="state", source="files").sha256
+    assert len(skipped) == 1
+    assert "code 111" in skipped[0].reason
 
 
 def test_old_baseline_scores_spare_the_baselines(

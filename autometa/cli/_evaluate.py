@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from autometa.cli._fetch import Offline, go_offline
 from autometa.cli._files import check_writable, write_text
 from autometa.cli._printing import aligned, as_json, clean, log_to_stderr, say, tell
 from autometa.cli._signals import StopSignals
@@ -71,6 +72,7 @@ def evaluate(
         Path | None,
         typer.Option("--json", metavar="OUT", help="Write the numbers as JSON; - for stdout."),
     ] = None,
+    offline: Offline = False,
 ) -> None:
     """Score an export and every baseline on the same episodes of tables.
 
@@ -86,8 +88,10 @@ def evaluate(
     from autometa.export import drawing, evaluate_export, read_export
 
     log_to_stderr()
+    go_offline(offline)
     read = read_export(export)
-    by_role, skipped = load_sources([*tables, *(more_tables or ())])
+    with StopSignals() as signals:
+        by_role, skipped = load_sources([*tables, *(more_tables or ())], signals.event)
     # The roles of an index say nothing here; what the export has seen does.
     loaded = list({table.sha256: table for found in by_role.values() for table in found}.values())
     for item in skipped:

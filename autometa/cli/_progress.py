@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from autometa.tune import Event
 
 _TITLES = {
+    "fetch": "fetching tables",
     "tables": "reading tables",
     "study": "opening the study",
     "baselines": "scoring the baselines",
@@ -22,6 +23,7 @@ _TITLES = {
     "export": "exporting the winner",
 }
 _UNITS = {
+    "fetch": "tables",
     "baselines": "tasks",
     "search": "trials",
     "confirm": "runs",

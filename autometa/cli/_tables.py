@@ -1,8 +1,9 @@
-"""``autometa tables check``: what tables look like to a learner, and whether they leak."""
+"""``autometa tables``: what tables look like to a learner, and whether they leak."""
 
 from __future__ import annotations
 
 import csv
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from autometa.cli._fetch import (
+    SOURCES_HELP,
+    Offline,
+    fetch,
+    fetch_shown,
+    go_offline,
+    list_tables,
+    overview,
+)
 from autometa.cli._printing import aligned, clean, log_to_stderr, one_line, tell, tell_json
+from autometa.cli._signals import StopSignals
 from autometa.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,16 +31,18 @@ tables = typer.Typer(help="Look at tables before they are used.", no_args_is_hel
 
 _NO_ROLE = "-"
 
+tables.command("list", epilog="Example: autometa tables list openml:suite:99")(list_tables)
+tables.command("fetch", epilog="Example: autometa tables fetch studies/openml_cc18.yaml")(fetch)
+
 
 @tables.command("check", epilog="Example: autometa tables check sklearn:iris mine.csv#target")
 def check(
     sources: Annotated[
         list[str],
-        typer.Argument(
-            metavar="SOURCE...", help="sklearn:iris, a folder, file.csv or file.csv#target."
-        ),
+        typer.Argument(metavar="SOURCE...", help=SOURCES_HELP),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    offline: Offline = False,
 ) -> None:
     """Show shapes, classes, families and dropped columns; tell which tables share rows.
 
@@ -38,7 +51,9 @@ def check(
     from autometa.tables import check_leakage, shared_rows, summarise
 
     log_to_stderr()
-    by_role, skipped = load_sources(sources)
+    go_offline(offline)
+    with StopSignals() as signals:
+        by_role, skipped = load_sources(sources, signals.event)
     loaded = [table for found in by_role.values() for table in found]
     summaries = summarise(by_role)
     pairs = [
@@ -60,24 +75,30 @@ def check(
             }
         )
     else:
-        tell(clean("\n".join(_lines(summaries, skipped, pairs))))
+        tell(
+            clean("\n".join([*_lines(summaries, skipped), "", *overview(loaded), *_shared(pairs)]))
+        )
     if leak is not None:
         raise leak
 
 
 def load_sources(
-    words: Sequence[str],
+    words: Sequence[str], stop: threading.Event
 ) -> tuple[dict[str, list[ScaledTable]], list[Skipped]]:
     """Returns the tables of sources by role, each content once in a role, and what was skipped.
 
     Later ones of tables with one name get numbers.
 
+    What the cache lacks is downloaded first, unless that is forbidden.
+
     Args:
         words: sources as they are typed.
+        stop: set to end early.
 
     Raises:
         UserError: a source is wrong, or none has a usable table.
-        RunError: the cache cannot be written.
+        RunError: the cache cannot be written, or a table cannot be downloaded.
+        StoppedError: ``stop`` was set.
     """
     from dataclasses import replace
 
@@ -86,7 +107,9 @@ def load_sources(
     loaded: dict[str, dict[str, ScaledTable]] = {}
     skipped: list[Skipped] = []
     names: set[str] = set()
-    for source in [parse_source(word) for word in words]:
+    sources = [parse_source(word) for word in words]
+    fetch_shown(sources, stop)
+    for source in sources:
         found, left_out = load_source(source)
         skipped += left_out
         index = _index_roles(source)
@@ -123,9 +146,7 @@ def _index_roles(source: Any) -> dict[str, str]:
         }
 
 
-def _lines(
-    summaries: Sequence[TableSummary], skipped: Sequence[Skipped], pairs: Sequence[dict[str, Any]]
-) -> list[str]:
+def _lines(summaries: Sequence[TableSummary], skipped: Sequence[Skipped]) -> list[str]:
     rows = [
         [
             summary.name,
@@ -150,10 +171,12 @@ def _lines(
         lines += ["", *aligned(["table", "dropped column", "reason"], dropped, left=3)]
     if skipped:
         lines += ["", *(f"skipped {item.name}: {one_line(item.reason)}" for item in skipped)]
-    lines += [""]
-    lines += [
+    return lines
+
+
+def _shared(pairs: Sequence[dict[str, Any]]) -> list[str]:
+    return [
         f"{pair['first']} and {pair['second']} share {100 * pair['share']:.0f} % of their rows: "
         "they count as one family"
         for pair in pairs
     ] or ["no two tables share rows"]
-    return lines

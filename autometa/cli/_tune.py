@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from autometa.cli._display import open_display
+from autometa.cli._fetch import Offline, go_offline
 from autometa.cli._printing import hush_optuna, log_to_stderr, tell
 from autometa.cli._signals import StopSignals
 
@@ -39,6 +40,7 @@ def tune(
             "$AUTOMETA_STORAGE.",
         ),
     ] = None,
+    offline: Offline = False,
 ) -> None:
     """Search, confirm, test once and export; the same command again goes on where it was.
 
@@ -47,6 +49,7 @@ def tune(
     from autometa.config import default_storage, read_spec
     from autometa.storages import absolute_url
 
+    go_offline(offline)
     given = list(overrides or ())
     for key, value in (
         ("search.trials", trials),

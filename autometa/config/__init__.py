@@ -20,6 +20,7 @@ from autometa.config._rules import user_error
 from autometa.config._sources import (
     SKLEARN_NAMES,
     FilesSource,
+    OpenmlSource,
     SklearnSource,
     SourceSpec,
     SyntheticSource,
@@ -59,6 +60,7 @@ __all__ = [
     "IntRange",
     "LearnerConfig",
     "MamlConfig",
+    "OpenmlSource",
     "Role",
     "SearchSpec",
     "SklearnSource",

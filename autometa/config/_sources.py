@@ -49,6 +49,60 @@ class FilesSource(Part):
         return self
 
 
+OpenmlId: TypeAlias = Annotated[Whole, Field(ge=1, le=10**9)]
+OpenmlIds: TypeAlias = Annotated[
+    tuple[OpenmlId, ...], Field(min_length=1, max_length=10_000), AfterValidator(unique)
+]
+
+
+class OpenmlSource(Part):
+    """Tables of OpenML: a suite of tasks, single tasks, or datasets with their default target."""
+
+    source: Literal["openml"] = "openml"
+    suite: OpenmlId | None = Field(None, description="id of a suite, such as 99 for OpenML-CC18")
+    tasks: OpenmlIds | None = Field(None, description="ids of tasks")
+    datasets: OpenmlIds | None = Field(None, description="ids of datasets")
+    without: OpenmlIds | None = Field(None, description="tasks of the suite to leave out")
+    min_tables: Annotated[Whole, Field(ge=1)] | None = Field(
+        None,
+        description="usable tables that are enough; by default every named table, and every table "
+        "of a suite that OpenML gives",
+    )
+    bins: Annotated[Whole, Field(ge=2, le=20)] | None = Field(
+        None, description="classes of equal size that a number as target is cut into"
+    )
+
+    @model_validator(mode="after")
+    def _names_tables_in_one_way(self) -> OpenmlSource:
+        given = [key for key in ("suite", "tasks", "datasets") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise Rule(
+                "must have exactly one of suite, tasks and datasets",
+                got=", ".join(given) if given else "none of them",
+            )
+        if self.without is not None and self.suite is None:
+            raise Rule(
+                f"needs a suite: remove ids from {given[0]} instead",
+                keys=("without",),
+                got=list(self.without),
+            )
+        return self
+
+    def __str__(self) -> str:
+        if self.suite is not None:
+            return f"suite {self.suite}"
+        kind, ids = ("tasks", self.tasks) if self.tasks is not None else ("datasets", self.datasets)
+        shown = ", ".join(map(str, (ids or ())[:3])) + (", …" if len(ids or ()) > 3 else "")
+        return f"{kind if len(ids or ()) > 1 else kind[:-1]} {shown}"
+
+    def word(self) -> str:
+        """Returns the source as a word of the command line, such as ``openml:suite:99``."""
+        if self.suite is not None:
+            return f"openml:suite:{self.suite}"
+        kind, ids = ("task", self.tasks) if self.tasks is not None else ("dataset", self.datasets)
+        return f"openml:{kind}:{','.join(map(str, ids or ()))}"
+
+
 class SyntheticSource(Part):
     """Tables drawn from a random prior."""
 
@@ -60,6 +114,7 @@ class SyntheticSource(Part):
 _SOURCES: dict[str, type[Part]] = {
     "sklearn": SklearnSource,
     "files": FilesSource,
+    "openml": OpenmlSource,
     "synthetic": SyntheticSource,
 }
 
@@ -73,20 +128,16 @@ def _named_source(value: Any) -> Any:
     if "source" not in value:
         raise Rule(f"must name its source, one of {accepted}", got=dict(value))
     name = value["source"]
-    if name == "openml":
-        raise Rule(
-            f"must be one of {accepted}, because openml is not in this version: save its tables "
-            "as files and use source: files",
-            keys=("source",),
-            got=name,
-        )
     if not isinstance(name, str) or name not in _SOURCES:
         raise Rule(f"must be one of {accepted}", keys=("source",), got=name)
     return value
 
 
 SourceSpec: TypeAlias = Annotated[
-    Annotated[SklearnSource | FilesSource | SyntheticSource, Field(discriminator="source")],
+    Annotated[
+        SklearnSource | FilesSource | OpenmlSource | SyntheticSource,
+        Field(discriminator="source"),
+    ],
     BeforeValidator(_named_source),
 ]
 

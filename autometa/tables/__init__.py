@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from autometa.tables._encode import encode_table, scale_table
     from autometa.tables._encoder import FrameEncoder
     from autometa.tables._families import SharedRows, check_leakage, find_families, shared_rows
+    from autometa.tables._fetch_sources import (
+        OFFLINE_VARIABLE,
+        fetch_sources,
+        is_offline,
+        sources_of,
+    )
+    from autometa.tables._files import list_files
     from autometa.tables._load_scaled import load_scaled
     from autometa.tables._read_file import read_frame
     from autometa.tables._records import EncodedTable, RowHashes, ScaledTable, Skipped, Table
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "N_CHANNELS": "_scaling",
     "N_STATISTICS": "_scaling",
+    "OFFLINE_VARIABLE": "_fetch_sources",
     "ROLES": "_roles",
     "SKLEARN_NAMES": "_sklearn",
     "ColumnKind": "_columns",
@@ -47,7 +55,10 @@ _MODULES = {
     "check_leakage": "_families",
     "default_cache_dir": "_cache",
     "encode_table": "_encode",
+    "fetch_sources": "_fetch_sources",
     "find_families": "_families",
+    "is_offline": "_fetch_sources",
+    "list_files": "_files",
     "load_roles": "_roles",
     "load_scaled": "_load_scaled",
     "load_source": "_sources",
@@ -57,6 +68,7 @@ _MODULES = {
     "scale_rows": "_scaling",
     "scale_table": "_encode",
     "shared_rows": "_families",
+    "sources_of": "_fetch_sources",
     "summarise": "_summary",
     "synthetic_table": "_synthetic",
 }
@@ -64,6 +76,7 @@ _MODULES = {
 __all__ = [
     "N_CHANNELS",
     "N_STATISTICS",
+    "OFFLINE_VARIABLE",
     "ROLES",
     "SKLEARN_NAMES",
     "ColumnKind",
@@ -82,7 +95,10 @@ __all__ = [
     "check_leakage",
     "default_cache_dir",
     "encode_table",
+    "fetch_sources",
     "find_families",
+    "is_offline",
+    "list_files",
     "load_roles",
     "load_scaled",
     "load_source",
@@ -92,6 +108,7 @@ __all__ = [
     "scale_rows",
     "scale_table",
     "shared_rows",
+    "sources_of",
     "summarise",
     "synthetic_table",
 ]

@@ -8,19 +8,26 @@ import numpy as np
 
 from autometa.tables._cache import CacheEntry, cached, default_cache_dir
 from autometa.tables._encode import ENCODING_VERSION, encode_table, scale_table
-from autometa.tables._records import EncodedTable, RowHashes, ScaledTable, Sketch, Table
+from autometa.tables._records import (
+    EncodedTable,
+    RowHashes,
+    ScaledTable,
+    Sketch,
+    StoredTable,
+    Table,
+)
 from autometa.tables._scaling import N_CHANNELS, N_STATISTICS
 
 
 def load_scaled(
-    table: Table | EncodedTable, cache_dir: str | os.PathLike[str] | None = None
+    table: Table | EncodedTable | StoredTable, cache_dir: str | os.PathLike[str] | None = None
 ) -> ScaledTable:
     """Returns a table scaled on all of its rows, read-only, from the cache or through it.
 
     Name, family and source are those of the table that is given; all else depends on its contents.
 
     Args:
-        table: a table as read, or already as numbers.
+        table: a table as read, already as numbers, or to be read where the cache lacks it.
         cache_dir: the cache folder; ``default_cache_dir()`` where None.
 
     Raises:
@@ -30,7 +37,8 @@ def load_scaled(
     folder = default_cache_dir() if cache_dir is None else cache_dir
 
     def build() -> CacheEntry:
-        encoded = encode_table(table) if isinstance(table, Table) else table
+        read = table.read() if isinstance(table, StoredTable) else table
+        encoded = encode_table(read) if isinstance(read, Table) else read
         return _packed(scale_table(encoded))
 
     entry = cached(folder, f"table-v{ENCODING_VERSION}-{table.sha256}", build)
@@ -61,7 +69,7 @@ def _packed(table: ScaledTable) -> CacheEntry:
     )
 
 
-def _unpacked(entry: CacheEntry, table: Table | EncodedTable) -> ScaledTable:
+def _unpacked(entry: CacheEntry, table: Table | EncodedTable | StoredTable) -> ScaledTable:
     arrays, values = entry.arrays, entry.values
     rows, columns = len(arrays["y"]), len(arrays["usable"])
     sizes = (rows * columns * N_CHANNELS, rows * columns)

@@ -5,7 +5,7 @@ Arrays of the last two forms are read-only; letters of their axes are in ``autom
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -82,6 +82,25 @@ class Table:
     source: str
     family: str
     sha256: str
+
+
+@dataclass(frozen=True)
+class StoredTable:
+    """A table whose contents are known by their hash, to be read only if need be.
+
+    Attributes:
+        name: what the table is called.
+        family: its family.
+        source: where it came from.
+        sha256: hash of its contents, that of the table that ``read`` returns.
+        read: reads it.
+    """
+
+    name: str
+    family: str
+    source: str
+    sha256: str
+    read: Callable[[], Table]
 
 
 @dataclass(frozen=True)

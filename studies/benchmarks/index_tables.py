@@ -41,9 +41,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from comparison import comparison_lines, figures, verdict
 
 from autometa.config import StudySpec, read_spec, spec_from_dict, spec_to_dict
-from autometa.search import LEARNER_METHOD, StudyData, leaderboard, run_folder_of
+from autometa.search import StudyData, leaderboard, run_folder_of
 from autometa.storages import load_study, open_storage
 from autometa.tune import RESERVED_SHARE, TuneResult, tune
 
@@ -54,7 +55,6 @@ _STUDY_FILES = {
     "maml": ("maml.yaml", []),
     "maml-projected": ("maml.yaml", ["learner.inputs=projected"]),
 }
-_TARGETS = ("logistic_regression", "lda")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -102,41 +102,6 @@ def study_spec(options: argparse.Namespace) -> StudySpec:
     return spec_from_dict(spec)
 
 
-def figures(result: TuneResult, seconds: float, trials: pd.DataFrame) -> dict[str, Any]:
-    """Returns everything that the sheet and the JSON file state."""
-    sheet = result.sheet
-    rows = []
-    for shot in sorted(set(sheet.frame["shot"])):
-        best = sheet.best_baseline(shot=shot, exclude=(LEARNER_METHOD,))
-        row: dict[str, Any] = {
-            "shot": int(shot),
-            "accuracy": sheet.mean("accuracy", LEARNER_METHOD, shot=shot),
-            "best_baseline": best,
-        }
-        for over in dict.fromkeys((*_TARGETS, best)):
-            advantage = sheet.advantage(LEARNER_METHOD, over, shot=shot)
-            outcome = sheet.wins_losses(LEARNER_METHOD, over, shot=shot)
-            row[over] = {
-                "accuracy": sheet.mean("accuracy", over, shot=shot),
-                "advantage": advantage.mean,
-                "low": advantage.low,
-                "high": advantage.high,
-                "unit": advantage.unit,
-                "wins": outcome.wins,
-                "losses": outcome.losses,
-            }
-        rows.append(row)
-    return {
-        "study": result.study,
-        "role": result.role,
-        "winner": result.export.config.model_dump(mode="json"),
-        "gain_nats": sheet.value(LEARNER_METHOD),
-        "seconds": round(seconds),
-        "trials": {state: int(n) for state, n in trials["state"].value_counts().items()},
-        "shots": rows,
-    }
-
-
 def markdown(found: dict[str, Any], result: TuneResult, options: argparse.Namespace) -> str:
     """Returns the benchmark's page."""
     file, overrides = _STUDY_FILES[options.study]
@@ -154,19 +119,8 @@ def markdown(found: dict[str, Any], result: TuneResult, options: argparse.Namesp
         f"- Log-loss: {found['gain_nats']:+.3f} nats against logistic regression "
         "(above zero is better)",
         "",
-        "| K | accuracy | against | its accuracy | advantage in points (95 % CI) | wins / losses |",
-        "|---|---|---|---|---|---|",
+        *comparison_lines(found),
     ]
-    for row in found["shots"]:
-        for over in dict.fromkeys((*_TARGETS, row["best_baseline"])):
-            cell = row[over]
-            name = f"{over} (best)" if over == row["best_baseline"] else over
-            lines.append(
-                f"| {row['shot']} | {100 * row['accuracy']:.1f} | {name} | "
-                f"{100 * cell['accuracy']:.1f} | {100 * cell['advantage']:+.1f} "
-                f"({100 * cell['low']:+.1f} to {100 * cell['high']:+.1f}) | "
-                f"{cell['wins']} / {cell['losses']} |"
-            )
     return "\n".join([*lines, "", "## All methods", "", result.sheet.to_markdown(), ""])
 
 
@@ -182,7 +136,14 @@ def main() -> int:
     result = tune(spec, on_event=lambda event: print(event.message) if event.message else None)
     seconds = time.monotonic() - started
     trials = leaderboard(load_study(open_storage(spec.storage), spec.name))
-    found = figures(result, seconds, trials)
+    found = {
+        "study": result.study,
+        "role": result.role,
+        "winner": result.export.config.model_dump(mode="json"),
+        "seconds": round(seconds),
+        "trials": {state: int(n) for state, n in trials["state"].value_counts().items()},
+        **figures(result.sheet),
+    }
     page = markdown(found, result, options)
     trials.to_csv(run_folder_of(spec.name) / "leaderboard.csv", index=False)
     if options.json is not None:
@@ -193,18 +154,8 @@ def main() -> int:
     if sheet is not None:
         sheet.write_text(page)
     print(page)
-    missed = [
-        f"{over} at K={row['shot']}"
-        for row in found["shots"]
-        for over in _TARGETS
-        if row[over]["advantage"] <= 0
-    ]
-    line = "; ".join(
-        f"K={row['shot']}: "
-        + ", ".join(f"{100 * row[over]['advantage']:+.2f} over {over}" for over in _TARGETS)
-        for row in found["shots"]
-    )
-    print(line + (f"; NOT above {', '.join(missed)}" if missed else "; all targets met"))
+    line, missed = verdict(found)
+    print(line + ("" if missed else "; all targets met"))
     has_target = options.study != "maml-projected"
     return 1 if options.check and has_target and missed else 0
 

@@ -222,10 +222,26 @@ def test_a_wrong_value_is_refused(
         ("tables.train", [{"count": 5}], "tables.train.0 must name its source, one of sklearn, fi"),
         (
             "tables.train",
-            [{"source": "openml", "suite": 99}],
-            "tables.train.0.source must be one of sklearn, files, synthetic, because openml is "
-            "not in this version: .*; got 'openml'$",
+            [{"source": "openml"}],
+            "tables.train.0 must have exactly one of suite, tasks and datasets; got 'none of them'",
         ),
+        (
+            "tables.train",
+            [{"source": "openml", "suite": 99, "tasks": [3]}],
+            "must have exactly one of suite, tasks and datasets; got 'suite, tasks'",
+        ),
+        (
+            "tables.train",
+            [{"source": "openml", "tasks": [3], "without": [3]}],
+            "tables.train.0.without needs a suite: remove ids from tasks instead",
+        ),
+        (
+            "tables.train",
+            [{"source": "openml", "tasks": [3, 3]}],
+            "tasks must name each value once",
+        ),
+        ("tables.train", [{"source": "openml", "suite": "CC18"}], "suite .*; got 'CC18'"),
+        ("tables.train", [{"source": "openml", "suite": 99, "bins": 1}], "bins must be at least 2"),
         ("tables.train", [{"source": "sql"}], "tables.train.0.source must be one of sk.*'sql'$"),
         ("tables.train", [{"source": ["sql"]}], r"tables.train.0.source must be .*\['sql'\]$"),
         ("tables.train", [{"source": "synthetic"}], "^tables.train.0.count is required$"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from autometa.config import FilesSource, SklearnSource
+from autometa.config import FilesSource, OpenmlSource, SklearnSource
 from autometa.errors import UserError
 from autometa.tables import load_source, parse_source
 
@@ -18,6 +18,10 @@ from autometa.tables import load_source, parse_source
     [
         ("sklearn:iris", SklearnSource(names=("iris",))),
         (" sklearn: iris, wine ", SklearnSource(names=("iris", "wine"))),
+        ("openml:suite:99", OpenmlSource(suite=99)),
+        ("openml:task:31", OpenmlSource(tasks=(31,))),
+        ("openml:task:31, 3,31", OpenmlSource(tasks=(31, 3))),
+        ("openml:dataset:61", OpenmlSource(datasets=(61,))),
         ("some/folder", FilesSource(path="some/folder")),
         ("table.csv", FilesSource(path="table.csv")),
         ("table.csv#the target", FilesSource(path="table.csv", target="the target")),
@@ -41,7 +45,11 @@ def test_an_existing_path_is_a_path_whatever_its_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("openml:suite:99", "OpenML comes with a later version"),
+        ("openml:", "must be openml:suite:ID, .*; got 'openml:'"),
+        ("openml:suite:CC18", "got 'openml:suite:CC18'"),
+        ("openml:suite:99,353", "got 'openml:suite:99,353'"),
+        ("openml:task:0", "got 'openml:task:0'"),
+        ("openml:run:5", "got 'openml:run:5'"),
         ("sklearn:", "one of iris, wine, breast_cancer, digits; got 'no name'"),
         ("sklearn:iris,boston", "got 'boston'"),
         ("", "got ''"),
@@ -64,3 +72,12 @@ def test_an_unknown_scikit_learn_table_is_refused(cache: Path) -> None:
     """The accepted names are listed."""
     with pytest.raises(UserError, match="iris, wine, breast_cancer, digits; got 'boston'"):
         load_source(SimpleNamespace(source="sklearn", names=("boston",)), cache)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["openml:suite:99", "openml:task:31,3", "openml:dataset:61"])
+def test_sources_of_openml_say_their_word(text: str) -> None:
+    """What a message tells to type is what is understood."""
+    source = parse_source(text)
+
+    assert isinstance(source, OpenmlSource)
+    assert source.word() == text

@@ -1,0 +1,64 @@
+"""Downloads the tables of sources ahead, so that nothing else ever waits for a network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autometa.config import TablesSpec
+    from autometa.tables._sources import Source
+    from autometa.tables.openml import FetchReport, OnProgress
+
+OFFLINE_VARIABLE = "AUTOMETA_OFFLINE"
+
+
+def fetch_sources(
+    sources: Iterable[Source],
+    cache_dir: str | os.PathLike[str] | None = None,
+    *,
+    on_progress: OnProgress = lambda _: None,
+    on_wait: Callable[[], object] = lambda: None,
+) -> list[FetchReport]:
+    """Downloads what the cache lacks of the sources that are OpenML's; others need nothing.
+
+    With ``$AUTOMETA_OFFLINE`` set, nothing is downloaded; what is missing is told when the tables
+    are read.
+
+    Args:
+        sources: sources of the study file.
+        cache_dir: the cache folder; ``default_cache_dir()`` where None.
+        on_progress: called after each table.
+        on_wait: called about ten times a second during requests; may raise to end them.
+
+    Returns:
+        A report for each different source of OpenML.
+
+    Raises:
+        UserError: OpenML does not have what a source names.
+        RunError: tables are missing and the server cannot be reached, or the cache folder cannot
+            be written. What was fetched stays.
+    """
+    wanted = [source for source in dict.fromkeys(sources) if source.source == "openml"]
+    if not wanted or is_offline():
+        return []
+    from autometa.tables.openml import Session, Settings, Store, fetch
+
+    settings = Settings.from_environment()
+    store = Store(settings.server, cache_dir)
+    with Session(settings, store.folder, on_wait) as session:
+        return [
+            fetch(source, store, session, on_progress=on_progress, on_wait=on_wait)
+            for source in wanted
+        ]
+
+
+def sources_of(spec: TablesSpec) -> list[Source]:
+    """Returns the sources of every role of a study."""
+    return [*spec.train, *spec.validation, *spec.confirm, *spec.test]
+
+
+def is_offline() -> bool:
+    """Returns whether ``$AUTOMETA_OFFLINE`` forbids downloads."""
+    return os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")

@@ -1,0 +1,242 @@
+"""Downloads what a source needs into the store: in pieces, resumable, by several processes at once.
+
+A member's lock is held while it is fetched. Members that another process holds are left for later,
+so that processes with the same list share the work, and each table is downloaded once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from autometa.errors import RunError, UserError
+from autometa.tables.openml._facts import dataset_facts, dataset_of, fetch_suite
+from autometa.tables.openml._members import Listing, Member, Refusal, listing_of, members_of
+from autometa.tables.openml._session import RefusedError, Session, UnreachableError
+from autometa.tables.openml._store import Store
+
+if TYPE_CHECKING:
+    from autometa.config import OpenmlSource
+
+_POLL_SECONDS = 0.1
+_MOST_FAILURES_IN_A_ROW = 2
+
+
+@dataclass(frozen=True)
+class FetchProgress:
+    """Something that a display may show while tables are fetched.
+
+    Attributes:
+        source: which source, in words.
+        done: members that need nothing more.
+        total: members of the source.
+        message: what happened to the last one; empty where nothing new happened.
+    """
+
+    source: str
+    done: int
+    total: int
+    message: str = ""
+
+
+OnProgress: TypeAlias = Callable[[FetchProgress], object]
+
+
+@dataclass
+class FetchReport:
+    """What became of the members of a source.
+
+    Attributes:
+        source: the source in words, such as ``suite 99``.
+        total: its members.
+        downloaded: tables that were downloaded now.
+        refused: members that OpenML does not give, and why.
+        failed: members that could not be downloaded, and why.
+        bytes: of its tables in the cache.
+    """
+
+    source: str
+    total: int = 0
+    downloaded: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    bytes: int = 0
+
+
+def fetch(
+    source: OpenmlSource,
+    store: Store,
+    session: Session,
+    *,
+    on_progress: OnProgress = lambda _: None,
+    on_wait: Callable[[], object] = lambda: None,
+) -> FetchReport:
+    """Downloads the facts and tables of a source that the store does not have whole.
+
+    Args:
+        source: a suite, tasks or datasets.
+        store: the cache.
+        session: asks OpenML.
+        on_progress: called after each member.
+        on_wait: called while another process fetches what is missing; may raise to end it.
+
+    Raises:
+        UserError: OpenML has no such suite, or does not give a member that was named.
+        RunError: the server cannot be reached and too much is missing, or the cache cannot be
+            written. What was fetched stays.
+    """
+    report = FetchReport(str(source))
+    members = members_of(source, store)
+    if members is None:
+        members = fetch_suite(source, store, session)
+    report.total = len(members)
+    _Fetch(store, session, report, on_progress, on_wait).all(members)
+    report.bytes = _bytes_of(members, store)
+    check_complete(source, store, refused=report.refused, missing=report.failed)
+    return report
+
+
+def check_complete(
+    source: OpenmlSource, store: Store, *, refused: dict[str, str], missing: dict[str, str]
+) -> None:
+    """Checks that a source has what it must have.
+
+    Named members must all be there. Of a suite, members that OpenML does not give are left out;
+    others must be there. Where the source sets ``min_tables``, that many are enough.
+
+    Args:
+        source: the source.
+        store: the cache.
+        refused: members that OpenML does not give, and why.
+        missing: members that are not in the cache, and why.
+
+    Raises:
+        UserError: a named member is refused.
+        RunError: something is missing that a later fetch may bring.
+    """
+    if source.min_tables is not None:
+        return  # counted when the tables are read: others may turn out to be unusable
+    if refused and source.suite is None:
+        name, reason = next(iter(refused.items()))
+        raise UserError(
+            f"every table that is named must exist on OpenML, but {name} cannot be used "
+            f"({reason}): leave it out, or set min_tables"
+        )
+    if missing:
+        name, reason = next(iter(missing.items()))
+        raise RunError(
+            f"{len(missing)} of the tables of OpenML's {source} are not in the cache "
+            f"{str(store.cache)!r} ({name}: {reason}); get them with: "
+            f"autometa tables fetch {source.word()}"
+        )
+
+
+class _Fetch:
+    """One pass over the members of a source, and what it has come to."""
+
+    def __init__(
+        self,
+        store: Store,
+        session: Session,
+        report: FetchReport,
+        on_progress: OnProgress,
+        on_wait: Callable[[], object],
+    ) -> None:
+        self._store = store
+        self._session = session
+        self._report = report
+        self._on_progress = on_progress
+        self._on_wait = on_wait
+        self._done = 0
+        self._failures_in_a_row = 0
+
+    def all(self, members: list[Member]) -> None:
+        self._progress()
+        pending = members
+        while pending:
+            held: list[Member] = []
+            for index, member in enumerate(pending):
+                self._on_wait()
+                if self._is_complete(member):
+                    self._finish(member)
+                    continue
+                with self._store.locked(member.record) as is_mine:
+                    is_done = is_mine and self._try(member)
+                if not is_done:
+                    held.append(member)
+                if self._failures_in_a_row >= _MOST_FAILURES_IN_A_ROW:
+                    reason = "not asked for, because the server had failed"
+                    for other in [*held, *pending[index + 1 :]]:
+                        if not self._is_complete(other):
+                            self._report.failed[str(other)] = reason
+                    return
+            if len(held) == len(pending):
+                time.sleep(_POLL_SECONDS)
+            pending = held
+
+    def _is_complete(self, member: Member) -> bool:
+        listing = listing_of(member, self._store)
+        if isinstance(listing, Listing):
+            return self._store.table_sha256(listing.dataset) is not None
+        return isinstance(listing, Refusal)
+
+    def _try(self, member: Member) -> bool:
+        """Fetches a member; returns False where another process fetches its table."""
+        try:
+            if not self._fetch(member):
+                return False
+        except UnreachableError as error:
+            self._failures_in_a_row += 1
+            self._report.failed[str(member)] = str(error)
+            self._progress(f"{member} failed: {error}")
+            return True
+        self._failures_in_a_row = 0
+        return True
+
+    def _fetch(self, member: Member) -> bool:
+        dataset = dataset_of(member, self._store, self._session)
+        if dataset is None:
+            self._finish(member)
+            return True
+        with self._store.locked(f"table-{dataset}") as is_mine:
+            if not is_mine:
+                return False
+            facts = dataset_facts(dataset, self._store, self._session)
+            message = self._fetch_table(dataset, facts)
+        self._finish(member, message)
+        return True
+
+    def _fetch_table(self, dataset: int, facts: dict[str, Any]) -> str:
+        if "refusal" in facts or self._store.table_sha256(dataset) is not None:
+            return ""
+        draft = Path(self._session.private_folder() / f"{dataset}.parquet")
+        try:
+            answer = self._session.ask("table", id=dataset, path=str(draft))
+        except RefusedError as error:
+            self._store.keep_record(f"dataset-{dataset}", {"refusal": str(error)})
+            return ""
+        self._store.keep_table(dataset, draft)
+        self._report.downloaded += 1
+        return f"{facts['name']}: {answer['rows']} rows, {answer['columns']} columns"
+
+    def _finish(self, member: Member, message: str = "") -> None:
+        listing = listing_of(member, self._store)
+        self._done += 1
+        if isinstance(listing, Refusal):
+            self._report.refused[str(member)] = listing.reason
+            message = f"{member} is left out: {listing.reason}"
+        self._progress(message)
+
+    def _progress(self, message: str = "") -> None:
+        self._on_progress(
+            FetchProgress(self._report.source, self._done, self._report.total, message)
+        )
+
+
+def _bytes_of(members: list[Member], store: Store) -> int:
+    listings = [listing_of(member, store) for member in members]
+    datasets = {listing.dataset for listing in listings if isinstance(listing, Listing)}
+    return sum(store.table_bytes(dataset) for dataset in datasets)

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from openml_stand_in import Entry, Fault, StandIn
+
+from autometa.config import OpenmlSource
+from autometa.errors import RunError, UserError
+from autometa.tables import fetch_sources, load_source
+from autometa.tables.openml import FetchProgress, Settings, Store, list_openml
+
+Serve = Callable[..., StandIn]
+MakeEntry = Callable[..., Entry]
+SUITE = OpenmlSource(suite=99)
+
+
+def test_suite_is_fetched_once_and_read_without_the_network(
+    serve: Serve, make_entry: MakeEntry
+) -> None:
+    """A second fetch asks nothing; tables bear OpenML's names, and families are by first word."""
+    server = serve(
+        make_entry(31, name="credit-g"),
+        make_entry(29, name="credit-approval", has_parquet=False),
+        make_entry(1063, name="kc2", ignored=("size",)),
+        make_entry(5, name="house", kind="regression", target="size"),
+    )
+
+    (report,) = fetch_sources([SUITE])
+    listed = list_openml(SUITE, Store(server.url), Settings(server.url))
+    server.stop()
+    server.requests.clear()
+    (again,) = fetch_sources([SUITE])
+    tables, skipped = load_source(SUITE)
+
+    assert (report.total, report.downloaded, again.downloaded) == (4, 4, 0)
+    assert server.requests == []
+    assert [(table.name, table.family) for table in tables] == [
+        ("credit-g", "credit"),
+        ("credit-approval", "credit"),
+        ("kc2", "nasa-defects"),
+    ]
+    assert [table.raw_columns for table in tables] == [2, 2, 1]
+    assert "set bins" in skipped[0].reason
+    assert [(row.name, row.rows, row.columns) for row in listed] == [
+        ("credit-g", 60, 3),
+        ("credit-approval", 60, 3),
+        ("kc2", 60, 3),
+        ("house", 60, 3),
+    ]
+    assert sum(row.bytes for row in listed) == report.bytes > 0
+    binned, _ = load_source(OpenmlSource(suite=99, bins=3, without=(1031, 1029)))
+    assert [table.name for table in binned] == ["kc2", "house"]
+    assert np.bincount(binned[1].y_R).tolist() == [20, 20, 20]
+    server.start()
+
+
+def test_a_server_that_dies_costs_only_what_is_not_fetched_yet(
+    serve: Serve, make_entry: MakeEntry
+) -> None:
+    """The same call later completes; no table is downloaded twice, and damage is repaired."""
+    entries = [make_entry(number) for number in range(11, 17)]
+    server = serve(*entries)
+
+    def dies(progress: FetchProgress) -> None:
+        if progress.done == 3 and progress.message:
+            server.stop()
+
+    with pytest.raises(RunError, match="autometa tables fetch openml:suite:99") as caught:
+        fetch_sources([SUITE], on_progress=dies)
+    assert "3 of the tables of OpenML's suite 99 are not in the cache" in str(caught.value)
+    with pytest.raises(RunError, match="3 of the tables"):
+        load_source(SUITE)
+    enough, left_out = load_source(OpenmlSource(suite=99, min_tables=3))
+    with pytest.raises(RunError, match="at least 4 usable tables"):
+        load_source(OpenmlSource(suite=99, min_tables=4))
+    assert (len(enough), len(left_out)) == (3, 3)
+
+    server.start()
+    store = Store(server.url)
+    (damaged,) = store.folder.glob("table-11/table.parquet")
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    (store.folder / "task-1012.json").write_text('{"values": {"dataset": 13}, "sha256": "0"}')
+    fetch_sources([SUITE])
+
+    tables, _ = load_source(SUITE)
+    assert len(tables) == 6
+    assert [server.downloads(entry.dataset) for entry in entries] == [2, 1, 1, 1, 1, 1]
+
+
+@pytest.mark.slow
+def test_processes_share_a_cold_cache(serve: Serve, make_entry: MakeEntry, tmp_path: Path) -> None:
+    """Four commands on 40 tables: each table is downloaded once, and all see whole tables."""
+    entries = [make_entry(number) for number in range(11, 51)]
+    server = serve(*entries)
+    commands = [_command("fetch", "openml:suite:99") for _ in range(4)]
+
+    for command in commands:
+        out, err = command.communicate(timeout=120)
+        assert command.returncode == 0, err
+        assert "40 tables of 40 families" in out
+
+    assert {server.downloads(entry.dataset) for entry in entries} == {1}
+    for entry in entries:
+        frame = Store(server.url).frame(entry.dataset)
+        assert frame["size"].to_numpy() == pytest.approx(entry.frame["size"].to_numpy())
+
+
+def test_killed_in_a_download_nothing_half_written_is_left(
+    serve: Serve, make_entry: MakeEntry
+) -> None:
+    """The client's process ends with its parent; the next command cleans up and completes."""
+    server = serve(make_entry(11), make_entry(12))
+    server.faults.append(Fault("dataset_12.pq", "slow", times=1))
+    command = _command("fetch", "openml:suite:99")
+    _wait_for(lambda: "GET /datasets/0000/0012/dataset_12.pq" in server.requests)
+    (private,) = Store(server.url).folder.glob(".client-*")
+    children = _children(command.pid)
+
+    command.send_signal(signal.SIGKILL)
+    command.communicate()
+    _wait_for(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
+
+    assert children
+    assert Store(server.url).table_sha256(12) is None
+    long_ago = time.time() - 3600
+    os.utime(private, (long_ago, long_ago))
+    (report,) = fetch_sources([SUITE])
+    assert report.downloaded == 1
+    assert [server.downloads(number) for number in (11, 12)] == [1, 2]
+    assert list(Store(server.url).folder.glob(".*")) == []
+
+
+def test_what_is_named_must_be_there(serve: Serve, make_entry: MakeEntry) -> None:
+    """Wrong ids are the user's error, unless a number of tables is enough."""
+    server = serve(make_entry(11), make_entry(12, target=None))
+
+    fetch_sources([OpenmlSource(tasks=(1011, 77), min_tables=1), OpenmlSource(datasets=(12,))])
+    asked = len(server.requests)
+    with pytest.raises(UserError, match=r"task 77 cannot be used .*code 151"):
+        fetch_sources([OpenmlSource(tasks=(1011, 77))])
+    with pytest.raises(UserError, match="task 77 cannot be used"):
+        load_source(OpenmlSource(tasks=(1011, 77)))
+    with pytest.raises(UserError, match="one target, but OpenML names none for 'tablebc'"):
+        load_source(OpenmlSource(datasets=(12,)))
+    with pytest.raises(UserError, match=r"suite 7 cannot be used \(OpenML says .*code 601\)"):
+        fetch_sources([OpenmlSource(suite=7)])
+
+    assert [line for line in server.requests[asked:] if "task/77" in line] == []
+
+
+def test_nothing_is_asked_offline(
+    serve: Serve, make_entry: MakeEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Offline, or without a server, the sentence names the cache and how to fill it."""
+    server = serve(make_entry(11))
+    monkeypatch.setenv("AUTOMETA_OFFLINE", "1")
+    assert fetch_sources([SUITE]) == []
+    with pytest.raises(RunError, match=r"suite 99 is not in the cache .*tables fetch openml:suite"):
+        load_source(SUITE)
+    assert server.requests == []
+
+    monkeypatch.delenv("AUTOMETA_OFFLINE")
+    server.stop()
+    with pytest.raises(RunError, match=r"not in the cache '.*' .*connection .*tables fetch openml"):
+        fetch_sources([SUITE])
+    server.start()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "match"),
+    [
+        ("AUTOMETA_OPENML_SERVER", "openml", "must be a URL such as https"),
+        ("AUTOMETA_OPENML_SERVER", "http://example.org/api", "is sent over https only"),
+        ("AUTOMETA_OPENML_DEADLINE", "soon", "must be a number of seconds above 0; got 'soon'"),
+        ("AUTOMETA_OPENML_DEADLINE", "-1", "must be a number of seconds above 0; got '-1'"),
+    ],
+)
+def test_settings_of_the_environment_are_checked(
+    variable: str, value: str, match: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is not sent in the clear, and the message does not show it."""
+    monkeypatch.setenv("OPENML_API_KEY", "0123")
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(UserError, match=match) as caught:
+        Settings.from_environment()
+
+    assert "0123" not in str(caught.value)
+
+
+def test_same_contents_from_files_and_from_openml_have_one_hash(
+    serve: Serve, make_entry: MakeEntry, tmp_path: Path
+) -> None:
+    """An export knows a table again, wherever it came from."""
+    from autometa.config import FilesSource
+
+    entry = make_entry(11)
+    serve(entry)
+    entry.frame.to_parquet(tmp_path / "mine.parquet")
+    fetch_sources([OpenmlSource(datasets=(11,))])
+
+    (one,), _ = load_source(OpenmlSource(datasets=(11,)))
+    (two,), _ = load_source(FilesSource(path=str(tmp_path / "mine.parquet")))
+
+    assert one.sha256 == two.sha256
+    pd.testing.assert_series_equal(pd.Series(one.y_R), pd.Series(two.y_R))
+
+
+def _command(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "autometa", "tables", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
+    )
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields: list[Any] = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(path.parent.name))
+    return found
+
+
+def _wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "waited for too long"
+        time.sleep(0.05)
