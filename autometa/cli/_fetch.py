@@ -82,7 +82,8 @@ def fetch(
 ) -> None:
     """Download and encode tables ahead; the same command again goes on where it was.
 
-    What is in the cache is not downloaded again. Several such commands share the work.
+    What is in the cache is compared with its sha256, and not downloaded again. Several such
+    commands share the work.
     """
     from autometa.tables import default_cache_dir, is_offline
 
@@ -208,7 +209,7 @@ def _encoded(
         # The index.csv of a folder may have a list of tables for each role.
         for role in ROLES if getattr(source, "roles", None) else (None,):
             found, left_out = load_source(
-                source, role=role, on_table=lambda: _raise_if(stop, "encoding")
+                source, role=role, is_thorough=True, on_table=lambda: _raise_if(stop, "encoding")
             )
             tables |= {table.sha256: table for table in found}
             skipped += left_out

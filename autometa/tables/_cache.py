@@ -1,14 +1,16 @@
 """A folder of entries, each a folder of .npy files with a manifest, found by a key.
 
 An entry is written beside its place and renamed, so that it is whole or absent; the manifest holds
-size and checksum of every file, and an entry that does not agree is built again. Large arrays are
-memory-mapped: workers on one machine share them. Small ones are read, because every map keeps a
-file open.
+size, quick checksum and sha256 of every file, and an entry that does not agree is built again. The
+quick checksum looks at three places of a large file, since every worker that starts reads it; the
+sha256 is compared where that is asked for. Large arrays are memory-mapped: workers on one machine
+share them. Small ones are read, because every map keeps a file open.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -51,7 +53,11 @@ def default_cache_dir() -> Path:
 
 
 def cached(
-    cache_dir: str | os.PathLike[str], key: str, build: Callable[[], CacheEntry]
+    cache_dir: str | os.PathLike[str],
+    key: str,
+    build: Callable[[], CacheEntry],
+    *,
+    is_thorough: bool = False,
 ) -> CacheEntry:
     """Returns the entry of a key, built and stored first where it is absent or damaged.
 
@@ -59,12 +65,13 @@ def cached(
         cache_dir: the cache folder; created, for this user only, where it does not exist.
         key: a file name that stands for everything the entry depends on.
         build: makes the entry; its errors pass through, and nothing is stored.
+        is_thorough: whether to compare every byte with the manifest.
 
     Raises:
         RunError: the cache folder cannot be written.
     """
     folder = Path(cache_dir) / key
-    entry = _read(folder)
+    entry = _read(folder, is_thorough=is_thorough)
     if entry is not None:
         return entry
     built = build()
@@ -78,9 +85,12 @@ def cached(
     return _read(folder) or built
 
 
-def _read(folder: Path) -> CacheEntry | None:
+def _read(folder: Path, *, is_thorough: bool = False) -> CacheEntry | None:
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        for name, facts in manifest["arrays"].items() if is_thorough else ():
+            if sha256_of(folder / f"{name}.npy") != facts["sha256"]:
+                raise ValueError(f"{name}.npy has another sha256 than the manifest says")
         arrays = {name: _load(folder, name, facts) for name, facts in manifest["arrays"].items()}
         return CacheEntry(arrays, manifest["values"])
     except FileNotFoundError:
@@ -121,6 +131,7 @@ def _write(folder: Path, entry: CacheEntry) -> None:
                 "dtype": array.dtype.str,
                 "bytes": size,
                 "crc32": checksum,
+                "sha256": sha256_of(path),
             }
         with (draft / _MANIFEST).open("w", encoding="utf-8") as file:
             json.dump({"arrays": facts, "values": dict(entry.values)}, file)
@@ -136,7 +147,7 @@ def _put(draft: Path, folder: Path) -> None:
     try:
         draft.rename(folder)
     except OSError:
-        if _read(folder) is not None:
+        if _read(folder, is_thorough=True) is not None:
             return
         # Renaming aside is atomic: readers see the damaged entry, none, or the new one.
         aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -149,6 +160,12 @@ def _put(draft: Path, folder: Path) -> None:
                 raise
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Returns the sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fingerprint(path: Path) -> tuple[int, int]:

@@ -20,7 +20,10 @@ from autometa.tables._scaling import N_CHANNELS, N_STATISTICS
 
 
 def load_scaled(
-    table: Table | EncodedTable | StoredTable, cache_dir: str | os.PathLike[str] | None = None
+    table: Table | EncodedTable | StoredTable,
+    cache_dir: str | os.PathLike[str] | None = None,
+    *,
+    is_thorough: bool = False,
 ) -> ScaledTable:
     """Returns a table scaled on all of its rows, read-only, from the cache or through it.
 
@@ -29,6 +32,7 @@ def load_scaled(
     Args:
         table: a table as read, already as numbers, or to be read where the cache lacks it.
         cache_dir: the cache folder; ``default_cache_dir()`` where None.
+        is_thorough: whether to compare every byte of the cache with its manifest.
 
     Raises:
         UserError: the table cannot be encoded (see ``encode_table``).
@@ -41,7 +45,8 @@ def load_scaled(
         encoded = encode_table(read) if isinstance(read, Table) else read
         return _packed(scale_table(encoded))
 
-    entry = cached(folder, f"table-v{ENCODING_VERSION}-{table.sha256}", build)
+    key = f"table-v{ENCODING_VERSION}-{table.sha256}"
+    entry = cached(folder, key, build, is_thorough=is_thorough)
     return _unpacked(entry, table)
 
 

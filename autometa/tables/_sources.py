@@ -22,6 +22,7 @@ def load_source(
     cache_dir: str | os.PathLike[str] | None = None,
     *,
     role: str | None = None,
+    is_thorough: bool = False,
     on_table: Callable[[], object] = lambda: None,
 ) -> tuple[list[ScaledTable], list[Skipped]]:
     """Returns the tables of a source, scaled, and those of a folder that could not be used.
@@ -30,6 +31,8 @@ def load_source(
         source: a source of the study file.
         cache_dir: the cache folder; ``default_cache_dir()`` where None.
         role: the role whose rows of an index count, for a source with ``roles: index``.
+        is_thorough: whether to compare every byte of the cache with its manifests; random tables
+            apart, which cost less to draw.
         on_table: called before each table that may have to be read and encoded; may raise.
 
     Raises:
@@ -39,6 +42,11 @@ def load_source(
     """
     tables: list[ScaledTable] = []
     skipped: list[Skipped] = []
+
+    def scaled(table: Table | StoredTable) -> ScaledTable:
+        on_table()
+        return load_scaled(table, cache_dir, is_thorough=is_thorough)
+
     if source.source == "synthetic":
         from autometa.tables._synthetic import synthetic_tables
 
@@ -46,14 +54,13 @@ def load_source(
     elif source.source == "sklearn":
         from autometa.tables._sklearn import sklearn_tables
 
-        tables = [load_scaled(table, cache_dir) for table in sklearn_tables(source.names)]
+        tables = [scaled(table) for table in sklearn_tables(source.names)]
     elif source.source == "files":
         from autometa.tables._files import file_tables
 
         is_folder = Path(source.path).expanduser().is_dir() and source.names is None
         for item in file_tables(source, role):
-            on_table()
-            usable = _usable(item, cache_dir, is_optional=is_folder)
+            usable = _usable(item, scaled, is_optional=is_folder)
             if isinstance(usable, Skipped):
                 skipped.append(usable)
             else:
@@ -62,11 +69,6 @@ def load_source(
         from autometa.tables.openml import Settings, Store, load_openml
 
         store = Store(Settings.from_environment().server, cache_dir)
-
-        def scaled(table: StoredTable) -> ScaledTable:
-            on_table()
-            return load_scaled(table, cache_dir)
-
         tables, skipped = load_openml(source, store, scaled)
     else:
         raise UserError(
@@ -77,12 +79,12 @@ def load_source(
 
 
 def _usable(
-    item: Table | Skipped, cache_dir: str | os.PathLike[str] | None, *, is_optional: bool
+    item: Table | Skipped, scaled: Callable[[Table], ScaledTable], *, is_optional: bool
 ) -> ScaledTable | Skipped:
     if isinstance(item, Skipped):
         return item
     try:
-        return load_scaled(item, cache_dir)
+        return scaled(item)
     except UserError as error:
         if not is_optional:
             raise

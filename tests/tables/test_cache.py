@@ -143,6 +143,23 @@ def test_a_damaged_entry_is_built_again(
     assert [path.name for path in cache.iterdir()] == ["k"]
 
 
+def test_every_byte_is_compared_where_that_is_asked_for(cache: Path) -> None:
+    """What the quick look at a large file cannot see, the sha256 does."""
+    build = _Builder(large=True)
+    cached(cache, "k", build)
+    path = cache / "k" / "a.npy"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 4] ^= 1
+    path.write_bytes(content)
+
+    cached(cache, "k", build)
+    assert build.times == 1
+    entry = cached(cache, "k", build, is_thorough=True)
+
+    assert build.times == 2
+    assert np.array_equal(entry.arrays["a"], build().arrays["a"])
+
+
 def test_a_failed_write_leaves_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry appears by one rename at the end, or not at all."""
 

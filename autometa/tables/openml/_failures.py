@@ -29,8 +29,7 @@ def explained(error: Exception, key: str) -> tuple[str, bool]:
     """
     from openml import exceptions
 
-    text = " ".join(str(error).split())
-    text = text.replace(key, "***") if key else text
+    text = _without_key(str(error), key)
     is_final = False
     match error:
         case FinalError():
@@ -41,8 +40,7 @@ def explained(error: Exception, key: str) -> tuple[str, bool]:
             reason = f"OpenML refuses access; set {KEY_VARIABLE} to a key that may read it"
             is_final = True
         case exceptions.OpenMLServerException() if error.code is not None:
-            message = error.message.removesuffix(" - None")
-            message = message.replace(key, "***") if key else message
+            message = _without_key(error.message.removesuffix(" - None"), key)
             reason = f"OpenML says {message!r}, code {error.code}"
             is_final = error.code != _DATABASE_DOWN
         case NotImplementedError():
@@ -66,6 +64,12 @@ def explained(error: Exception, key: str) -> tuple[str, bool]:
         case _:
             reason = f"the answer cannot be read ({type(error).__name__}: {text[:_LONGEST]})"
     return reason, is_final
+
+
+def _without_key(text: str, key: str) -> str:
+    """Returns one line without the key, as it is or as part of a URL."""
+    line = re.sub(r"api_key=[^&\s]*", "api_key=***", " ".join(text.split()))
+    return line.replace(key, "***") if key else line
 
 
 def is_network_error(error: Exception) -> bool:

@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from autometa.atomic import folder_written_atomically, write_atomically
 from autometa.errors import RunError
 from autometa.logging import get_logger
-from autometa.tables._cache import default_cache_dir
+from autometa.tables._cache import default_cache_dir, sha256_of
 from autometa.tables._read_file import read_frame
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ STORE_VERSION = 1
 
 _TABLE = "table.parquet"
 _MANIFEST = "manifest.json"
-_CHUNK_BYTES = 1 << 20
 
 
 class Store:
@@ -92,7 +91,7 @@ class Store:
         try:
             facts = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))[_TABLE]
             sha256: str = facts["sha256"]
-            if sha256_of(folder / _TABLE) == sha256:
+            if sha256_of_unchanged(folder / _TABLE) == sha256:
                 return sha256
         except FileNotFoundError:
             return None
@@ -161,19 +160,15 @@ class Store:
             ) from error
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of_unchanged(path: Path) -> str:
     """Returns the sha256 of a file; of one that has not changed since, without reading it again."""
     facts = path.stat()
-    return _sha256_of(path, facts.st_ino, facts.st_size, facts.st_mtime_ns)
+    return _remembered(path, facts.st_ino, facts.st_size, facts.st_mtime_ns)
 
 
 @lru_cache(maxsize=4096)
-def _sha256_of(path: Path, _inode: int, _size: int, _changed: int) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+def _remembered(path: Path, _inode: int, _size: int, _changed: int) -> str:
+    return sha256_of(path)
 
 
 def _digest_of(values: dict[str, Any]) -> str:

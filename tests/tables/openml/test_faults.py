@@ -82,14 +82,20 @@ CASES = {
     "no such task": Case((Fault("/task/100N$", "error", code=151),), "code 151", (), 0),
     "no such dataset": Case((Fault("/data/N$", "error", code=111),), "code 111", (), 0),
     "private dataset": Case((Fault("/data/N$", "error", code=112),), "OPENML_API_KEY", (), 0),
-    "not authorised": Case((Fault("/data/N$", "error", code=102),), "OPENML_API_KEY", (), 0),
-    "other code": Case((Fault("/data/N$", "error", code=999),), "code 999", (), 0),
+    **{
+        f"code {code}": Case((Fault("/data/N$", "error", code=code),), "OPENML_API_KEY", (), 0)
+        for code in (102, 137, 310, 320, 350, 400, 460)
+    },
+    **{
+        f"code {code}": Case((Fault("/data/N$", "error", code=code),), f"code {code}", (), 0)
+        for code in (372, 482, 500, 512, 542, 674, 999)
+    },
     "clustering": Case(said="not classification", changes=(("kind", "clustering"),), downloads=0),
     "sparse": Case(said="sparse", changes=(("format", "Sparse_ARFF"),), downloads=0),
     "files elsewhere": Case(changes=(*_ARFF, ("host", "localhost"))),
 }
-_REFUSED = {"no such task", "no such dataset", "private dataset", "not authorised", "other code"}
-_REFUSED |= {"clustering", "sparse"}
+_REFUSED = {"no such task", "no such dataset", "private dataset", "clustering", "sparse"}
+_REFUSED |= {name for name in CASES if name.startswith("code ")}
 NUMBER = {name: number for number, name in enumerate(CASES, start=11)}
 
 
@@ -177,6 +183,18 @@ def test_tables_that_could_be_fetched_are_as_they_were(fetched: Fetched) -> None
         frame = fetched.store.frame(entry.dataset)
         assert frame["size"].to_numpy() == pytest.approx(entry.frame["size"].to_numpy())
         assert list(frame["class"].astype(str)) == list(entry.frame["class"].astype(str))
+
+
+def test_a_killed_child_is_replaced(fetched: Fetched) -> None:
+    """The kernel may kill the process that holds a large table; the request is made again."""
+    settings = Settings(fetched.server.url, waits=(0.05,))
+    with Session(settings, fetched.store.folder, lambda: None) as session:
+        first = session.ask("suite", id=99)
+        assert session._child is not None
+        session._child.kill()
+        session._child.wait()
+
+        assert session.ask("suite", id=99) == first
 
 
 def test_no_pickle_of_a_foreign_cache_is_loaded(fetched: Fetched) -> None:
