@@ -41,7 +41,13 @@ from autometa.search import (
     set_deadline,
     snapshot,
 )
-from autometa.storages import SpentSeconds, absolute_url, storage_errors, trials_done
+from autometa.storages import (
+    SpentSeconds,
+    absolute_url,
+    is_known_study,
+    storage_errors,
+    trials_done,
+)
 from autometa.study_export import export_confirmed
 from autometa.tables import fetch_sources, sources_of
 
@@ -186,8 +192,13 @@ class _Run:
         def on_progress(progress: FetchProgress) -> None:
             self.emit(Event("fetch", progress.message, progress.done, progress.total))
 
+        sources = sources_of(self.spec.tables)
+        enough = [s for s in sources if s.source == "openml" and s.min_tables is not None]
+        if enough and is_known_study(self.spec.storage, self.spec.name):
+            # It goes on with the tables that it has: others would make another study of it.
+            sources = [source for source in sources if source not in enough]
         fetch_sources(
-            sources_of(self.spec.tables),
+            sources,
             on_progress=on_progress,
             on_wait=lambda: self._stop_if_asked("while fetching tables"),
         )

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autometa.cli._fetch import Offline, go_offline
 from autometa.cli._files import check_writable, write_text
 from autometa.cli._printing import aligned, as_json, clean, log_to_stderr, say, tell
 from autometa.cli._signals import StopSignals
+from autometa.cli._sources import Offline, go_offline
 from autometa.errors import StoppedError, UserError
 
 if TYPE_CHECKING:

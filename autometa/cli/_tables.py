@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autometa.cli._fetch import (
-    SOURCES_HELP,
-    Offline,
-    fetch,
-    fetch_shown,
-    go_offline,
-    list_tables,
-    overview,
-)
+from autometa.cli._fetch import fetch, list_tables
 from autometa.cli._printing import aligned, clean, log_to_stderr, one_line, tell, tell_json
 from autometa.cli._signals import StopSignals
+from autometa.cli._sources import (
+    SOURCES_HELP,
+    Offline,
+    fetch_shown,
+    go_offline,
+    is_study_file,
+    overview,
+    raise_if,
+    sources_of_words,
+)
 from autometa.errors import UserError
 
 if TYPE_CHECKING:
@@ -46,7 +48,8 @@ def check(
 ) -> None:
     """Show shapes, classes, families and dropped columns; tell which tables share rows.
 
-    Roles are those of a folder's index.csv. A family with two roles is an error (exit 2).
+    Roles are those of a folder's index.csv or of a study file. A family with two roles is an error
+    (exit 2).
     """
     from autometa.tables import check_leakage, shared_rows, summarise
 
@@ -102,19 +105,21 @@ def load_sources(
     """
     from dataclasses import replace
 
-    from autometa.tables import Skipped, load_source, parse_source
+    from autometa.tables import Skipped, load_source
 
     loaded: dict[str, dict[str, ScaledTable]] = {}
     skipped: list[Skipped] = []
     names: set[str] = set()
-    sources = [parse_source(word) for word in words]
-    fetch_shown(sources, stop)
-    for source in sources:
-        found, left_out = load_source(source)
+    sources = [pair for word in words for pair in _in_roles(word)]
+    fetch_shown([source for source, _ in sources], stop)
+    for source, known_role in sources:
+        found, left_out = load_source(
+            source, role=known_role, on_table=lambda: raise_if(stop, "reading")
+        )
         skipped += left_out
-        index = _index_roles(source)
+        index = {} if known_role else _index_roles(source)
         for table in found:
-            role = loaded.setdefault(index.get(table.name, _NO_ROLE), {})
+            role = loaded.setdefault(known_role or index.get(table.name, _NO_ROLE), {})
             if table.sha256 in role:
                 reason = f"it has the same contents as {role[table.sha256].name!r}"
                 skipped.append(Skipped(table.name, reason))
@@ -129,6 +134,23 @@ def load_sources(
         reason = f": {skipped[0].name}: {skipped[0].reason}" if skipped else ""
         raise UserError(f"there is no usable table among the sources{reason}")
     return {role: list(found.values()) for role, found in loaded.items()}, skipped
+
+
+def _in_roles(word: str) -> list[tuple[Any, str | None]]:
+    """Returns the source that a word means, or those of a study file with their roles.
+
+    What a study divides among roles has none yet.
+    """
+    from autometa.tables import ROLES
+
+    if not is_study_file(word):
+        return [(source, None) for source in sources_of_words([word])]
+    from autometa.config import read_spec
+
+    tables = read_spec(Path(word), []).tables
+    pairs = [(source, role) for role in ROLES for source in getattr(tables, role)]
+    is_divided = tables.split is not None
+    return [(source, None if is_divided and role == "train" else role) for source, role in pairs]
 
 
 def _index_roles(source: Any) -> dict[str, str]:

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from autometa.cli._display import open_display
-from autometa.cli._fetch import Offline, go_offline
 from autometa.cli._printing import hush_optuna, log_to_stderr, tell
 from autometa.cli._signals import StopSignals
+from autometa.cli._sources import Offline, go_offline
 
 
 def tune(

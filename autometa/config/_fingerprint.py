@@ -41,5 +41,19 @@ def fingerprint(spec: StudySpec) -> dict[str, Any]:
         "space": space,
         "episodes": episodes,
         "training": spec.training.model_dump(mode="json", exclude={"device"}),
-        "tables": spec.tables.model_dump(mode="json"),
+        "tables": _tables(spec),
     }
+
+
+def _tables(spec: StudySpec) -> dict[str, Any]:
+    """Returns the sources of each role, but for what only says which of OpenML's tables there are.
+
+    The hashes of the tables say that. So a table that could not be downloaded when the study began
+    may be left out by name later.
+    """
+    tables = spec.tables.model_dump(mode="json")
+    for sources in tables.values():
+        for source in sources if isinstance(sources, list) else ():
+            if source["source"] == "openml":
+                del source["without"], source["min_tables"]
+    return tables

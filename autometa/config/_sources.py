@@ -59,7 +59,9 @@ class OpenmlSource(Part):
     """Tables of OpenML: a suite of tasks, single tasks, or datasets with their default target."""
 
     source: Literal["openml"] = "openml"
-    suite: OpenmlId | None = Field(None, description="id of a suite, such as 99 for OpenML-CC18")
+    suite: OpenmlId | None = Field(
+        None, description="id of a suite, such as 99 for OpenML-CC18 or 353 for OpenML-CTR23"
+    )
     tasks: OpenmlIds | None = Field(None, description="ids of tasks")
     datasets: OpenmlIds | None = Field(None, description="ids of datasets")
     without: OpenmlIds | None = Field(None, description="tasks of the suite to leave out")
@@ -86,6 +88,13 @@ class OpenmlSource(Part):
                 keys=("without",),
                 got=list(self.without),
             )
+        named = len(self.tasks or self.datasets or ())
+        if self.min_tables is not None and named and self.min_tables > named:
+            raise Rule(
+                f"must be at most {named}, the number of ids",
+                keys=("min_tables",),
+                got=self.min_tables,
+            )
         return self
 
     def __str__(self) -> str:
@@ -94,6 +103,11 @@ class OpenmlSource(Part):
         kind, ids = ("tasks", self.tasks) if self.tasks is not None else ("datasets", self.datasets)
         shown = ", ".join(map(str, (ids or ())[:3])) + (", …" if len(ids or ()) > 3 else "")
         return f"{kind if len(ids or ()) > 1 else kind[:-1]} {shown}"
+
+    def fetch_command(self) -> str:
+        """Returns the command that downloads it; a word cannot say all that a study file can."""
+        is_plain = self.without is None and self.bins is None and self.min_tables is None
+        return f"autometa tables fetch {self.word() if is_plain else 'STUDY.yaml'}"
 
     def word(self) -> str:
         """Returns the source as a word of the command line, such as ``openml:suite:99``."""

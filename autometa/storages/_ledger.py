@@ -21,7 +21,13 @@ from optuna.study import StudyDirection
 
 from autometa.errors import UserError
 from autometa.storages._fingerprint import as_json, fingerprint_changes, shortened
-from autometa.storages._open import storage_errors, storage_path, study_lock
+from autometa.storages._open import (
+    close_storage,
+    open_storage,
+    storage_errors,
+    storage_path,
+    study_lock,
+)
 from autometa.storages._trials import counted
 
 SCHEMA_VERSION = 1
@@ -152,6 +158,23 @@ def load_study(
                 "autometa tune."
             )
     return study
+
+
+def is_known_study(url: str, name: str) -> bool:
+    """Returns whether there is a storage at a URL that holds a study; makes nothing.
+
+    Raises:
+        RunError: the storage failed.
+    """
+    try:
+        storage = open_storage(url, create=False)
+    except UserError:
+        return False
+    try:
+        with storage_errors(storage):
+            return name in _names(storage)
+    finally:
+        close_storage(storage)
 
 
 def list_studies(storage: BaseStorage) -> list[StudySummary]:

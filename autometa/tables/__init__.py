@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         sources_of,
     )
     from autometa.tables._files import list_files
-    from autometa.tables._load_scaled import load_scaled
+    from autometa.tables._load_scaled import cached_bytes, load_scaled
     from autometa.tables._read_file import read_frame
     from autometa.tables._records import EncodedTable, RowHashes, ScaledTable, Skipped, Table
     from autometa.tables._roles import ROLES, Roles, load_roles
@@ -52,6 +52,7 @@ _MODULES = {
     "Skipped": "_records",
     "Table": "_records",
     "TableSummary": "_summary",
+    "cached_bytes": "_load_scaled",
     "check_leakage": "_families",
     "default_cache_dir": "_cache",
     "encode_table": "_encode",
@@ -92,6 +93,7 @@ __all__ = [
     "Skipped",
     "Table",
     "TableSummary",
+    "cached_bytes",
     "check_leakage",
     "default_cache_dir",
     "encode_table",

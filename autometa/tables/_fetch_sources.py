@@ -18,6 +18,7 @@ def fetch_sources(
     sources: Iterable[Source],
     cache_dir: str | os.PathLike[str] | None = None,
     *,
+    again: bool = False,
     on_progress: OnProgress = lambda _: None,
     on_wait: Callable[[], object] = lambda: None,
 ) -> list[FetchReport]:
@@ -29,7 +30,8 @@ def fetch_sources(
     Args:
         sources: sources of the study file.
         cache_dir: the cache folder; ``default_cache_dir()`` where None.
-        on_progress: called after each table.
+        again: whether to ask again for suites, and for what OpenML did not have.
+        on_progress: called after each table, and with what holds it up.
         on_wait: called about ten times a second during requests; may raise to end them.
 
     Returns:
@@ -46,12 +48,8 @@ def fetch_sources(
     from autometa.tables.openml import Session, Settings, Store, fetch
 
     settings = Settings.from_environment()
-    store = Store(settings.server, cache_dir)
-    with Session(settings, store.folder, on_wait) as session:
-        return [
-            fetch(source, store, session, on_progress=on_progress, on_wait=on_wait)
-            for source in wanted
-        ]
+    with Session(settings, Store(settings.server, cache_dir), on_wait) as session:
+        return [fetch(source, session, again=again, on_progress=on_progress) for source in wanted]
 
 
 def sources_of(spec: TablesSpec) -> list[Source]:
@@ -61,4 +59,4 @@ def sources_of(spec: TablesSpec) -> list[Source]:
 
 def is_offline() -> bool:
     """Returns whether ``$AUTOMETA_OFFLINE`` forbids downloads."""
-    return os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")
+    return os.environ.get(OFFLINE_VARIABLE, "").strip().lower() not in ("", "0", "false", "no")

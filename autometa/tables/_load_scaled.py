@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 
@@ -45,9 +46,18 @@ def load_scaled(
         encoded = encode_table(read) if isinstance(read, Table) else read
         return _packed(scale_table(encoded))
 
-    key = f"table-v{ENCODING_VERSION}-{table.sha256}"
-    entry = cached(folder, key, build, is_thorough=is_thorough)
+    entry = cached(folder, _key(table.sha256), build, is_thorough=is_thorough)
     return _unpacked(entry, table)
+
+
+def cached_bytes(table: ScaledTable, cache_dir: str | os.PathLike[str] | None = None) -> int:
+    """Returns the bytes that a table takes in the cache, encoded; 0 where it is not there."""
+    folder = Path(default_cache_dir() if cache_dir is None else cache_dir) / _key(table.sha256)
+    return sum(path.stat().st_size for path in folder.glob("*")) if folder.is_dir() else 0
+
+
+def _key(sha256: str) -> str:
+    return f"table-v{ENCODING_VERSION}-{sha256}"
 
 
 def _packed(table: ScaledTable) -> CacheEntry:

@@ -108,7 +108,8 @@ def parse_source(text: str) -> SklearnSource | FilesSource | OpenmlSource:
 
     text = text.strip()
     scheme, colon, rest = text.partition(":")
-    if scheme == "openml" and colon:
+    scheme = scheme.lower()
+    if scheme == "openml" and (colon or not Path(text).exists()):
         return _openml_source(text, rest)
     if scheme == "sklearn" and colon:
         from autometa.tables._sklearn import check_names

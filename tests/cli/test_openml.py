@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from openml_stand_in import Entry, StandIn
+from openml_stand_in import Entry, Fault, StandIn
 
 Run = Callable[..., Any]
 
@@ -43,7 +43,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     entries = [_entry(number, name) for number, name in names.items()]
     stand_in = StandIn(entries, {99: [entry.task for entry in entries]}).start()
     monkeypatch.setenv("AUTOMETA_OPENML_SERVER", stand_in.url)
-    monkeypatch.setattr("autometa.tables.openml._session._WAITS", (0.05,))
+    monkeypatch.setattr("autometa.tables.openml._settings._WAITS", (0.05,))
     yield stand_in
     stand_in.stop()
 
@@ -65,13 +65,40 @@ def test_from_suite_to_export(run: Run, server: StandIn, folder: Path) -> None:
     ]
     assert "4/4 Apples: 60 rows, 3 columns" in fetched.err
     assert "OpenML suite 99: 4 tables, 4 of them downloaded now" in fetched.out
-    assert "4 tables of 3 families: 60 to 60 rows, 2 to 2 columns" in fetched.out
-    assert "and 10 random tables" in fetched.out
+    assert (
+        "4 tables of 3 families: 60 rows, 2 columns, 2 classes, and 10 random tables" in fetched.out
+    )
     families = {row["family"] for row in json.loads(checked.out)["tables"]}
     assert families == {"apples", "pears", "plums"}
     assert [server.downloads(number) for number in (11, 12, 13, 14)] == [1, 1, 1, 1]
     card = (folder / "results" / "runs" / "shelf" / "export" / "card.md").read_text()
     assert "pears" in card
+
+
+def test_study_goes_on_with_the_tables_that_were_enough(
+    run: Run, server: StandIn, folder: Path
+) -> None:
+    """What could not be downloaded at first does not change the study when it can be later."""
+    study = STUDY.replace("suite: 99", "suite: 99, min_tables: 3")
+    (folder / "shelf.yaml").write_text(study)
+    server.faults.append(Fault("/data/14$", "page", status=503))
+    assert run("tune", "shelf.yaml").code == 0
+    server.faults.clear()
+    server.requests.clear()
+
+    again = run("tune", "shelf.yaml")
+    asked = list(server.requests)
+    run("tables", "fetch", "shelf.yaml")
+    refused = run("tune", "shelf.yaml")
+    (folder / "shelf.yaml").write_text(study.replace("min_tables: 3", "without: [1014]"))
+    restored = run("tune", "shelf.yaml")
+
+    assert (again.code, asked) == (0, []), again.err
+    assert "skipped task 1014: not fetched" in again.err
+    assert server.downloads(14) == 1
+    assert refused.code == 2
+    assert "Apples" in refused.err
+    assert restored.code == 0, restored.err
 
 
 def test_without_server_and_cache_one_sentence_says_what_to_do(

@@ -1,10 +1,10 @@
 """Tables of OpenML: fetched ahead through its own client, then read from the cache alone."""
 
 from autometa.tables.openml._fetch import FetchProgress, FetchReport, OnProgress, fetch
-from autometa.tables.openml._listing import ListedTable, list_openml
+from autometa.tables.openml._listing import ListedTable, list_cached, list_openml
 from autometa.tables.openml._load import load_openml
-from autometa.tables.openml._members import forget
-from autometa.tables.openml._session import Session, Settings
+from autometa.tables.openml._session import Session
+from autometa.tables.openml._settings import Settings
 from autometa.tables.openml._store import Store
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
     "Settings",
     "Store",
     "fetch",
-    "forget",
+    "list_cached",
     "list_openml",
     "load_openml",
 ]

@@ -11,8 +11,8 @@ answers leave as one per line on stdout:
     {"ask": "table", "id": 31, "path": PATH}     {"answer": {"rows": ..., "columns": ...}}
     {"ask": "shapes", "ids": [3, 31]}            {"answer": {"3": {"rows": ..., ...}}}
 
-or as ``{"failure": reason, "is_final": whether the server would say the same again}``. The first
-line on stdout is empty, ``{}``: it is ready.
+or as ``{"failure": reason, "kind": one of those of _failures}``. The first line on stdout is empty,
+``{}``: it is ready.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ class _Client:
         except Exception as error:
             # Broken files would be found again in the client's cache.
             self._forget()
-            reason, is_final = explained(error, self._key)
-            return {"failure": reason, "is_final": is_final}
+            reason, kind = explained(error, self._key)
+            return {"failure": reason, "kind": kind}
 
     def _forget(self) -> None:
         for path in self._root.iterdir():

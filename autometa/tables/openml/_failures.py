@@ -1,4 +1,4 @@
-"""What the failures of the ``openml`` client mean, and whether asking again may help.
+"""What the failures of the ``openml`` client mean, and what to do about them.
 
 The client raises errors of its own, of requests, urllib3, expat and liac-arff, and a bare KeyError
 for a page that is well-formed but not OpenML's.
@@ -6,13 +6,36 @@ for a page that is well-formed but not OpenML's.
 
 from __future__ import annotations
 
+import errno
 import re
 from xml.parsers.expat import ExpatError
 
 KEY_VARIABLE = "OPENML_API_KEY"
 """Environment variable with the user's key for OpenML; never shown."""
 
+LASTING = "lasting"
+"""OpenML says that it does not have it, or it is nothing for us: kept, and not asked for again."""
+
+DENIED = "denied"
+"""OpenML says no to this request; another key or day may change that. Not tried again at once."""
+
+NETWORK = "network"
+"""No answer at all."""
+
+PASSING = "passing"
+"""An answer that is an error of the server's, or was cut on its way."""
+
+UNREADABLE = "unreadable"
+"""A whole answer that makes no sense to the client."""
+
+DISK = "disk"
+"""The cache folder cannot be written."""
+
+# Datasets, tasks and results that do not exist, as OpenML numbers it.
+_ABSENT = {111, 151, 372, 482, 500, 512, 542, 601, 674}
+_REFUSED_TO_USER = {102, 103, 112}
 _DATABASE_DOWN = 107
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 _LONGEST = 200
 
 
@@ -20,8 +43,8 @@ class FinalError(Exception):
     """Something that asking again would not change."""
 
 
-def explained(error: Exception, key: str) -> tuple[str, bool]:
-    """Returns why a request failed, as part of a sentence, and whether it always would.
+def explained(error: Exception, key: str) -> tuple[str, str]:  # noqa: PLR0912 (a table of cases)
+    """Returns why a request failed, as part of a sentence, and the kind of failure.
 
     Args:
         error: what the client raised.
@@ -30,40 +53,44 @@ def explained(error: Exception, key: str) -> tuple[str, bool]:
     from openml import exceptions
 
     text = _without_key(str(error), key)
-    is_final = False
+    with_key = f"set {KEY_VARIABLE} to a key that may read it"
+    kind = PASSING
     match error:
         case FinalError():
-            reason, is_final = text, True
+            reason, kind = text, LASTING
         case exceptions.OpenMLPrivateDatasetError():
-            reason, is_final = f"it is private; set {KEY_VARIABLE} to a key that may read it", True
+            reason, kind = f"it is private; {with_key}", DENIED
         case exceptions.OpenMLNotAuthorizedError():
-            reason = f"OpenML refuses access; set {KEY_VARIABLE} to a key that may read it"
-            is_final = True
+            reason, kind = f"OpenML refuses access; {with_key}", DENIED
         case exceptions.OpenMLServerException() if error.code is not None:
             message = _without_key(error.message.removesuffix(" - None"), key)
             reason = f"OpenML says {message!r}, code {error.code}"
-            is_final = error.code != _DATABASE_DOWN
+            if error.code != _DATABASE_DOWN:
+                kind = LASTING if error.code in _ABSENT else DENIED
+            if error.code in _REFUSED_TO_USER:
+                reason += f"; {with_key}"
         case NotImplementedError():
-            reason, is_final = "its kind of task is not classification", True
+            reason, kind = "its kind of task is not classification", LASTING
         case exceptions.OpenMLHashException():
             reason = "the file does not have the checksum that OpenML gives"
         case exceptions.OpenMLServerError():
             status = re.search(r"Status code: (\d+)", text)
-            is_page = status is not None and status[1] != "200"
-            reason = (
-                f"the server answers with status {status[1]}"
-                if is_page and status
-                else ("the server's answer is no XML")
-            )
+            if status is not None and status[1] != "200":
+                reason = f"the server answers with status {status[1]}"
+            else:
+                reason = "the server's answer is no XML"
         case KeyError() if "oml:error" in text:
             reason = "the server answers with a page that is not OpenML's"
         case ExpatError():
             reason = "the server's answer was cut or is no XML"
         case _ if is_network_error(error):
-            reason = "the connection to the server failed"
+            reason, kind = "the connection to the server failed", NETWORK
+        case OSError() if error.errno in _DISK_ERRORS:
+            reason, kind = str(error.strerror), DISK
         case _:
             reason = f"the answer cannot be read ({type(error).__name__}: {text[:_LONGEST]})"
-    return reason, is_final
+            kind = UNREADABLE
+    return reason, kind
 
 
 def _without_key(text: str, key: str) -> str:

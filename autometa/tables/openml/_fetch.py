@@ -9,20 +9,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from autometa.errors import RunError, UserError
-from autometa.tables.openml._facts import dataset_facts, dataset_of, fetch_suite
-from autometa.tables.openml._members import Listing, Member, Refusal, listing_of, members_of
-from autometa.tables.openml._session import RefusedError, Session, UnreachableError
+from autometa.tables.openml._facts import dataset_facts, dataset_of, suite_members
+from autometa.tables.openml._failures import NETWORK, PASSING
+from autometa.tables.openml._members import Listing, Member, Refusal, listing_of
+from autometa.tables.openml._session import RefusedError, Session, UnansweredError
 from autometa.tables.openml._store import Store
 
 if TYPE_CHECKING:
     from autometa.config import OpenmlSource
 
 _POLL_SECONDS = 0.1
-_MOST_FAILURES_IN_A_ROW = 2
+_MOST_SILENT_IN_A_ROW = 2
+_MOST_FAILED_IN_A_ROW = 5
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class FetchProgress:
         source: which source, in words.
         done: members that need nothing more.
         total: members of the source.
-        message: what happened to the last one; empty where nothing new happened.
+        message: what happened; empty where nothing new happened.
     """
 
     source: str
@@ -53,7 +54,7 @@ class FetchReport:
         source: the source in words, such as ``suite 99``.
         total: its members.
         downloaded: tables that were downloaded now.
-        refused: members that OpenML does not give, and why.
+        refused: members that OpenML does not have for us, and why.
         failed: members that could not be downloaded, and why.
         bytes: of its tables in the cache.
     """
@@ -68,34 +69,30 @@ class FetchReport:
 
 def fetch(
     source: OpenmlSource,
-    store: Store,
     session: Session,
     *,
+    again: bool = False,
     on_progress: OnProgress = lambda _: None,
-    on_wait: Callable[[], object] = lambda: None,
 ) -> FetchReport:
     """Downloads the facts and tables of a source that the store does not have whole.
 
     Args:
         source: a suite, tasks or datasets.
-        store: the cache.
-        session: asks OpenML.
-        on_progress: called after each member.
-        on_wait: called while another process fetches what is missing; may raise to end it.
+        session: asks OpenML, and knows the store.
+        again: whether to ask again for the suite, and for what was refused.
+        on_progress: called after each member, and with what holds it up.
 
     Raises:
-        UserError: OpenML has no such suite, or does not give a member that was named.
-        RunError: the server cannot be reached and too much is missing, or the cache cannot be
+        UserError: OpenML has no such suite, or does not have a member that was named.
+        RunError: the server does not answer and too much is missing, or the cache cannot be
             written. What was fetched stays.
     """
     report = FetchReport(str(source))
-    members = members_of(source, store)
-    if members is None:
-        members = fetch_suite(source, store, session)
+    members = suite_members(source, session, again=again)
     report.total = len(members)
-    _Fetch(store, session, report, on_progress, on_wait).all(members)
-    report.bytes = _bytes_of(members, store)
-    check_complete(source, store, refused=report.refused, missing=report.failed)
+    _Fetch(session, report, on_progress, again=again).all(members)
+    report.bytes = _bytes_of(members, session.store)
+    check_complete(source, session.store, refused=report.refused, missing=report.failed)
     return report
 
 
@@ -104,13 +101,13 @@ def check_complete(
 ) -> None:
     """Checks that a source has what it must have.
 
-    Named members must all be there. Of a suite, members that OpenML does not give are left out;
+    Named members must all be there. Of a suite, members that OpenML does not have are left out;
     others must be there. Where the source sets ``min_tables``, that many are enough.
 
     Args:
         source: the source.
         store: the cache.
-        refused: members that OpenML does not give, and why.
+        refused: members that OpenML does not have for us, and why.
         missing: members that are not in the cache, and why.
 
     Raises:
@@ -123,88 +120,100 @@ def check_complete(
         name, reason = next(iter(refused.items()))
         raise UserError(
             f"every table that is named must exist on OpenML, but {name} cannot be used "
-            f"({reason}): leave it out, or set min_tables"
+            f"({reason}): leave it out"
         )
     if missing:
         name, reason = next(iter(missing.items()))
         raise RunError(
             f"{len(missing)} of the tables of OpenML's {source} are not in the cache "
-            f"{str(store.cache)!r} ({name}: {reason}); get them with: "
-            f"autometa tables fetch {source.word()}"
+            f"{str(store.cache)!r} ({name}: {reason}); get them with: {source.fetch_command()}"
         )
 
 
 class _Fetch:
-    """One pass over the members of a source, and what it has come to."""
+    """The pass over the members of a source, and what it has come to."""
 
     def __init__(
-        self,
-        store: Store,
-        session: Session,
-        report: FetchReport,
-        on_progress: OnProgress,
-        on_wait: Callable[[], object],
+        self, session: Session, report: FetchReport, on_progress: OnProgress, *, again: bool
     ) -> None:
-        self._store = store
         self._session = session
+        self._store = session.store
         self._report = report
         self._on_progress = on_progress
-        self._on_wait = on_wait
+        self._again = again
+        self._asked: set[Member] = set()
         self._done = 0
-        self._failures_in_a_row = 0
+        self._failures: list[str] = []
+        session.on_note = self._progress
 
     def all(self, members: list[Member]) -> None:
+        """Fetches what is missing; what others fetch is waited for."""
         self._progress()
-        pending = members
+        pending, is_first = members, True
         while pending:
             held: list[Member] = []
             for index, member in enumerate(pending):
-                self._on_wait()
+                self._session.on_wait()
                 if self._is_complete(member):
-                    self._finish(member)
+                    self._finish(
+                        member, "" if is_first else f"{member}: fetched by another command"
+                    )
                     continue
                 with self._store.locked(member.record) as is_mine:
                     is_done = is_mine and self._try(member)
                 if not is_done:
                     held.append(member)
-                if self._failures_in_a_row >= _MOST_FAILURES_IN_A_ROW:
-                    reason = "not asked for, because the server had failed"
-                    for other in [*held, *pending[index + 1 :]]:
-                        if not self._is_complete(other):
-                            self._report.failed[str(other)] = reason
+                if self._is_hopeless():
+                    self._give_up([*held, *pending[index + 1 :]])
                     return
             if len(held) == len(pending):
                 time.sleep(_POLL_SECONDS)
-            pending = held
+            pending, is_first = held, False
 
     def _is_complete(self, member: Member) -> bool:
         listing = listing_of(member, self._store)
         if isinstance(listing, Listing):
             return self._store.table_sha256(listing.dataset) is not None
-        return isinstance(listing, Refusal)
+        return isinstance(listing, Refusal) and (not self._again or member in self._asked)
+
+    def _is_hopeless(self) -> bool:
+        silent = self._failures[-_MOST_SILENT_IN_A_ROW:]
+        return silent == [NETWORK] * _MOST_SILENT_IN_A_ROW or (
+            len(self._failures) >= _MOST_FAILED_IN_A_ROW
+        )
+
+    def _give_up(self, left: list[Member]) -> None:
+        reason = "not asked for, because the server had failed"
+        missing = [member for member in left if not self._is_complete(member)]
+        self._report.failed |= {str(member): reason for member in missing}
 
     def _try(self, member: Member) -> bool:
         """Fetches a member; returns False where another process fetches its table."""
+        self._asked.add(member)
         try:
             if not self._fetch(member):
                 return False
-        except UnreachableError as error:
-            self._failures_in_a_row += 1
+        except UnansweredError as error:
+            # What is wrong with one table says nothing about the server.
+            self._failures = (
+                [*self._failures, error.kind] if error.kind in (NETWORK, PASSING) else []
+            )
             self._report.failed[str(member)] = str(error)
             self._progress(f"{member} failed: {error}")
             return True
-        self._failures_in_a_row = 0
+        self._failures = []
         return True
 
     def _fetch(self, member: Member) -> bool:
-        dataset = dataset_of(member, self._store, self._session)
+        # Another process may have been faster.
+        dataset = dataset_of(member, self._session, again=self._again)
         if dataset is None:
             self._finish(member)
             return True
         with self._store.locked(f"table-{dataset}") as is_mine:
             if not is_mine:
                 return False
-            facts = dataset_facts(dataset, self._store, self._session)
+            facts = dataset_facts(dataset, self._session, again=self._again)
             message = self._fetch_table(dataset, facts)
         self._finish(member, message)
         return True
@@ -212,7 +221,7 @@ class _Fetch:
     def _fetch_table(self, dataset: int, facts: dict[str, Any]) -> str:
         if "refusal" in facts or self._store.table_sha256(dataset) is not None:
             return ""
-        draft = Path(self._session.private_folder() / f"{dataset}.parquet")
+        draft = self._session.private_folder() / f"{dataset}.parquet"
         try:
             answer = self._session.ask("table", id=dataset, path=str(draft))
         except RefusedError as error:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from autometa.errors import RunError
-from autometa.tables.openml._facts import dataset_of, fetch_suite
-from autometa.tables.openml._members import Member, members_of, suite_record
-from autometa.tables.openml._session import RefusedError, Session, Settings, UnreachableError
+from autometa.tables.openml._facts import dataset_of, suite_members
+from autometa.tables.openml._members import (
+    Listing,
+    Member,
+    Refusal,
+    listing_of,
+    members_of,
+    suite_record,
+)
+from autometa.tables.openml._session import RefusedError, Session, UnansweredError
 from autometa.tables.openml._store import Store
 
 if TYPE_CHECKING:
@@ -23,76 +29,109 @@ class ListedTable:
     """A dataset of a source, as OpenML announces it.
 
     Attributes:
-        dataset: its id.
-        name: its name; empty where the list of OpenML does not have it.
+        dataset: its id; None for a task that OpenML does not have for us.
+        name: its name; that of the task where there is no dataset, empty where it is not known.
         version: its version.
-        rows: its rows; None where OpenML does not say.
+        rows: its rows; None where that is not known.
         columns: its columns, the target included.
         classes: its classes; none for a number as target.
         bytes: of its table in the cache; 0 where it is not there.
+        note: why it cannot be used; empty where nothing is known against it.
     """
 
-    dataset: int
+    dataset: int | None
     name: str = ""
     version: int | None = None
     rows: int | None = None
     columns: int | None = None
     classes: int | None = None
     bytes: int = 0
+    note: str = ""
 
 
-def list_openml(
-    source: OpenmlSource,
-    store: Store,
-    settings: Settings,
-    *,
-    on_wait: Callable[[], object] = lambda: None,
-) -> list[ListedTable]:
+def list_openml(source: OpenmlSource, session: Session) -> list[ListedTable]:
     """Returns the datasets of a source with their announced shapes.
 
     The members of a suite, and the datasets of tasks, are kept in the store; shapes are asked for.
 
     Args:
         source: a suite, tasks or datasets.
-        store: the cache.
-        settings: how OpenML is asked.
-        on_wait: called about ten times a second during requests; may raise to end them.
+        session: asks OpenML, and knows the store.
 
     Raises:
         UserError: OpenML has no such suite.
-        RunError: the server cannot be reached.
+        RunError: the server does not answer.
     """
-    with Session(settings, store.folder, on_wait) as session:
-        members = members_of(source, store)
-        if members is None:
-            members = fetch_suite(source, store, session)
-        try:
-            datasets = _datasets(source, members, store, session)
-            shapes: dict[str, Any] = {}
-            for start in range(0, len(datasets), _SHAPES_AT_ONCE):
-                shapes |= _shapes(datasets[start : start + _SHAPES_AT_ONCE], session)
-        except UnreachableError as error:
-            raise RunError(
-                f"OpenML must answer to list its {source}, but {settings.server} does not "
-                f"({error}): try again later"
-            ) from error
-    return [
+    members = suite_members(source, session)
+    try:
+        datasets = _datasets(source, members, session)
+        known = [dataset for dataset in datasets if dataset is not None]
+        shapes: dict[str, Any] = {}
+        for start in range(0, len(known), _SHAPES_AT_ONCE):
+            shapes |= _shapes(known[start : start + _SHAPES_AT_ONCE], session)
+    except UnansweredError as error:
+        raise RunError(
+            f"OpenML must answer to list its {source}, but {session.settings.server} does not "
+            f"({error}): try again later, or list what the cache knows with --offline"
+        ) from error
+    store = session.store
+    return _refused(members, store) + [
         ListedTable(
-            dataset=dataset, bytes=store.table_bytes(dataset), **_typed(shapes.get(str(dataset)))
+            dataset=dataset,
+            bytes=store.table_bytes(dataset),
+            **_typed(shapes.get(str(dataset))),
         )
-        for dataset in datasets
+        for dataset in known
     ]
 
 
-def _datasets(
-    source: OpenmlSource, members: list[Member], store: Store, session: Session
-) -> list[int]:
+def list_cached(source: OpenmlSource, store: Store) -> list[ListedTable]:
+    """Returns the datasets of a source as far as the cache knows them, without asking.
+
+    Raises:
+        RunError: the suite is not in the cache.
+    """
+    members = members_of(source, store)
+    if members is None:
+        raise RunError(
+            f"OpenML's {source} is not in the cache {str(store.cache)!r}; get its tables with: "
+            f"{source.fetch_command()}"
+        )
+    rows = []
+    for member in members:
+        listing = listing_of(member, store)
+        if isinstance(listing, Listing):
+            shape = store.table_shape(listing.dataset)
+            rows.append(
+                ListedTable(
+                    dataset=listing.dataset,
+                    name=listing.name,
+                    version=listing.version,
+                    rows=shape[0] if shape else None,
+                    columns=shape[1] if shape else None,
+                    bytes=store.table_bytes(listing.dataset),
+                )
+            )
+        elif listing is None:
+            rows.append(ListedTable(None, str(member), note="not fetched"))
+    return _refused(members, store) + rows
+
+
+def _refused(members: list[Member], store: Store) -> list[ListedTable]:
+    listings = [(member, listing_of(member, store)) for member in members]
+    return [
+        ListedTable(None, str(member), note=listing.reason)
+        for member, listing in listings
+        if isinstance(listing, Refusal)
+    ]
+
+
+def _datasets(source: OpenmlSource, members: list[Member], session: Session) -> list[int | None]:
     if source.suite is not None and not source.without:
-        suite = store.record(suite_record(source.suite)) or {}
+        suite = session.store.record(suite_record(source.suite)) or {}
         if suite.get("datasets"):
             return list(suite["datasets"])
-    found = [dataset_of(member, store, session) for member in members]
-    return list(dict.fromkeys(dataset for dataset in found if dataset is not None))
+    return list(dict.fromkeys(dataset_of(member, session) for member in members))
 
 
 def _shapes(datasets: list[int], session: Session) -> dict[str, Any]:
@@ -104,7 +143,7 @@ def _shapes(datasets: list[int], session: Session) -> dict[str, Any]:
 
 def _typed(shape: dict[str, Any] | None) -> dict[str, Any]:
     if shape is None:
-        return {}
+        return {"note": "OpenML does not list it"}
     numbers = {key: shape.get(key) for key in ("version", "rows", "columns", "classes")}
     return {
         "name": str(shape.get("name") or ""),

@@ -51,7 +51,7 @@ def load_openml(
     if members is None:
         raise RunError(
             f"OpenML's {source} is not in the cache {str(store.cache)!r}; get its tables with: "
-            f"autometa tables fetch {source.word()}"
+            f"{source.fetch_command()}"
         )
     refused, missing = _gaps(members, store)
     check_complete(source, store, refused=refused, missing=missing)
@@ -69,11 +69,11 @@ def load_openml(
             name = listing.name if isinstance(listing, Listing) else str(member)
             skipped.append(Skipped(name, str(error)))
     if source.min_tables is not None and len(tables) < source.min_tables:
-        reason = f", the first being {skipped[0].name}: {skipped[0].reason}" if skipped else ""
+        first = f"; {skipped[0].name}: {skipped[0].reason}" if skipped else ""
+        remedy = f"get more with: {source.fetch_command()}" if missing else "lower min_tables"
         raise RunError(
             f"OpenML's {source} must give at least {source.min_tables} usable tables (min_tables), "
-            f"but gives {len(tables)} ({len(skipped)} are left out{reason}); get more with: "
-            f"autometa tables fetch {source.word()}"
+            f"but gives {len(tables)} of {len(members)}{first}: {remedy}"
         )
     return tables, skipped
 
@@ -131,7 +131,7 @@ def _read(listing: Listing, bins: int | None, store: Store) -> Table:
         )
     frame = store.frame(listing.dataset)
     if bins is not None and listing.target in frame.columns:
-        frame = _binned(frame, listing.target, bins, is_regression=listing.is_regression)
+        frame = _binned(frame, listing, bins)
     return make_table(
         listing.name,
         frame,
@@ -141,14 +141,14 @@ def _read(listing: Listing, bins: int | None, store: Store) -> Table:
     )
 
 
-def _binned(frame: pd.DataFrame, target: str, bins: int, *, is_regression: bool) -> pd.DataFrame:
+def _binned(frame: pd.DataFrame, listing: Listing, bins: int) -> pd.DataFrame:
     """Returns a frame whose target, where it is a number to be estimated, is cut at quantiles."""
     import pandas as pd
 
-    numbers = frame[target]
-    if not pd.api.types.is_numeric_dtype(numbers) or not (
-        is_regression or numbers.nunique() > bins
-    ):
+    assert listing.target is not None
+    numbers = frame[listing.target]
+    is_many = listing.is_regression is None and numbers.nunique() > bins
+    if not pd.api.types.is_numeric_dtype(numbers) or not (listing.is_regression or is_many):
         return frame
     cut = pd.qcut(numbers, bins, labels=False, duplicates="drop")
-    return frame.assign(**{target: cut})
+    return frame.assign(**{listing.target: cut})

@@ -47,14 +47,15 @@ class Listing:
         name: the dataset's name.
         version: the dataset's version.
         target: name of the target column; None where OpenML names none.
-        is_regression: whether the target is a number to be estimated.
+        is_regression: whether the target is a number to be estimated; None for a dataset, of
+            which OpenML does not say.
     """
 
     dataset: int
     name: str
     version: int
     target: str | None
-    is_regression: bool
+    is_regression: bool | None
 
 
 @dataclass(frozen=True)
@@ -103,21 +104,8 @@ def listing_of(member: Member, store: Store) -> Listing | Refusal | None:
         name=facts["name"],
         version=facts["version"],
         target=facts["target"] if task is None else task["target"],
-        is_regression=task is not None and task["kind"] == "regression",
+        is_regression=None if task is None else task["kind"] == "regression",
     )
-
-
-def forget(source: OpenmlSource, store: Store) -> None:
-    """Removes what OpenML might answer otherwise by now: the suite, and refusals."""
-    members = members_of(source, store) or []
-    if source.suite is not None:
-        store.forget_record(suite_record(source.suite))
-    for member in members:
-        if isinstance(listing_of(member, store), Refusal):
-            task = store.record(member.record) if member.kind == "task" else None
-            store.forget_record(member.record)
-            if task is not None and "dataset" in task:
-                store.forget_record(f"dataset-{task['dataset']}")
 
 
 def family_of(name: str) -> str:

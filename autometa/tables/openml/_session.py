@@ -4,122 +4,66 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import queue
-import shutil
-import subprocess
-import sys
-import tempfile
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
 
-from filelock import FileLock, Timeout
+from autometa.errors import RunError
+from autometa.tables.openml._child import Child, private_folder, remove_abandoned
+from autometa.tables.openml._failures import DENIED, DISK, LASTING, NETWORK, PASSING, UNREADABLE
+from autometa.tables.openml._settings import Settings
+from autometa.tables.openml._store import Store
 
-from autometa.errors import UserError
-from autometa.logging import get_logger
-from autometa.tables.openml._failures import KEY_VARIABLE
-
-SERVER_VARIABLE = "AUTOMETA_OPENML_SERVER"
-DEADLINE_VARIABLE = "AUTOMETA_OPENML_DEADLINE"
-DEFAULT_SERVER = "https://www.openml.org/api/v1/xml"
-
-_LOG = get_logger(__name__)
-_PROGRAM = "autometa.tables.openml._client"
-_WAITS = (1.0, 2.0, 4.0)
-_POLL_SECONDS = 0.1
 _START_SECONDS = 120.0
-_ABANDONED_SECONDS = 60.0
-_LOCK = "alive.lock"
-_LOCAL = {"127.0.0.1", "localhost", "::1"}
+_POLL_SECONDS = 0.1
 
 
 class RefusedError(Exception):
-    """OpenML does not have it, or not for this user: asking again would not help."""
+    """OpenML does not have it: asking again, today or another day, would not help."""
 
 
-class UnreachableError(Exception):
-    """There was no whole answer, however often it was asked for."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How OpenML is asked.
+class UnansweredError(Exception):
+    """There was no whole answer, however often it was asked for.
 
     Attributes:
-        server: URL of its XML interface.
-        seconds: deadline of one request for facts.
-        table_seconds: deadline of one request for a table's rows.
-        waits: seconds between the tries of one request; there is one try more.
+        kind: why (see ``_failures``).
     """
 
-    server: str = DEFAULT_SERVER
-    seconds: float = 60.0
-    table_seconds: float = 900.0
-    waits: tuple[float, ...] = field(default_factory=lambda: _WAITS)
-
-    @classmethod
-    def from_environment(cls) -> Settings:
-        """Returns the settings that the environment asks for.
-
-        ``$AUTOMETA_OPENML_SERVER`` is another server, ``$AUTOMETA_OPENML_DEADLINE`` the seconds
-        of every request.
-
-        Raises:
-            UserError: one of them is not what it must be.
-        """
-        server = os.environ.get(SERVER_VARIABLE, "").strip().rstrip("/") or DEFAULT_SERVER
-        parts = urlsplit(server)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UserError(
-                f"{SERVER_VARIABLE} must be a URL such as {DEFAULT_SERVER}; got {server!r}: "
-                "correct or unset it"
-            )
-        if parts.scheme == "http" and parts.hostname not in _LOCAL and os.environ.get(KEY_VARIABLE):
-            raise UserError(
-                f"{KEY_VARIABLE} is sent over https only, but {SERVER_VARIABLE} is {server!r}: "
-                "unset one of them"
-            )
-        text = os.environ.get(DEADLINE_VARIABLE, "").strip()
-        if not text:
-            return cls(server=server)
-        try:
-            seconds = float(text)
-        except ValueError:
-            seconds = 0.0
-        if not 0 < seconds < float("inf"):
-            raise UserError(
-                f"{DEADLINE_VARIABLE} must be a number of seconds above 0; got {text!r}: "
-                "correct or unset it"
-            )
-        return cls(server=server, seconds=seconds, table_seconds=seconds)
+    def __init__(self, reason: str, kind: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
 
 
 class Session:
-    """One child process, started by the first request and again after it had to be killed.
+    """Asks for one thing after the other; a child that had to be killed is started again.
 
     Args:
         settings: how OpenML is asked.
-        folder: where the child's private cache folder is made, and removed at the end.
+        store: the cache; the child's private folder is made in it, and removed in the end.
         on_wait: called about ten times a second while an answer is waited for; what it raises
             ends the request, and the child.
+        on_note: called with a line for people before a request is tried again.
     """
 
-    def __init__(self, settings: Settings, folder: Path, on_wait: Callable[[], object]) -> None:
-        self._settings = settings
-        self._folder = folder
-        self._on_wait = on_wait
-        self._child: subprocess.Popen[str] | None = None
-        self._lines: queue.Queue[str] = queue.Queue()
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        on_wait: Callable[[], object] = lambda: None,
+        on_note: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.on_wait = on_wait
+        self.on_note = on_note
+        self._child: Child | None = None
         self._private: Path | None = None
-        self._lock: FileLock | None = None
+        self._resources = contextlib.ExitStack()
 
     def __enter__(self) -> Session:
+        remove_abandoned(self.store.folder)
         return self
 
     def __exit__(
@@ -129,138 +73,74 @@ class Session:
         _trace: TracebackType | None,
     ) -> None:
         self._kill()
-        if self._lock is not None:
-            self._lock.release()
-        if self._private is not None:
-            shutil.rmtree(self._private, ignore_errors=True)
+        self._resources.close()
+
+    def private_folder(self) -> Path:
+        """Returns the child's own folder.
+
+        Raises:
+            RunError: the cache folder cannot be written.
+        """
+        if self._private is None:
+            with self.store.writing():
+                folder = private_folder(self.store.folder)
+                self._private = self._resources.enter_context(folder)
+        return self._private
 
     def ask(self, what: str, **details: Any) -> dict[str, Any]:
         """Returns the answer to a request (see ``_client``).
 
         Raises:
-            RefusedError: the server says that there is no answer.
-            UnreachableError: there was no whole answer in any of the tries.
+            RefusedError: OpenML says that it does not have it.
+            UnansweredError: there was no whole answer in any of the tries.
+            RunError: the cache folder cannot be written, or the client cannot be started.
         """
-        seconds = self._settings.table_seconds if what == "table" else self._settings.seconds
-        reason = ""
-        for wait in (*self._settings.waits, None):
+        settings = self.settings
+        seconds = settings.table_seconds if what == "table" else settings.seconds
+        for count, wait in enumerate((*settings.waits, None), start=1):
             reply = self._reply({"ask": what, **details}, seconds)
             if "answer" in reply:
                 answer: dict[str, Any] = reply["answer"]
                 return answer
-            reason = reply["failure"]
-            if reply["is_final"]:
+            reason, kind = reply["failure"], reply["kind"]
+            if kind == LASTING:
                 raise RefusedError(reason)
-            if wait is not None:
-                _LOG.info("%s %s: %s; trying again", what, details.get("id", ""), reason)
-                self._sleep(wait)
-        raise UnreachableError(reason)
+            if kind == DISK:
+                raise self.store.unwritable(reason)
+            # A file that cannot be read may be broken on its way, but hardly twice.
+            if wait is None or kind == DENIED or (kind == UNREADABLE and count > 1):
+                break
+            named = f"{what} {details.get('id', '')}".strip()
+            self.on_note(f"{named}: {reason}; trying again in {wait:g} s")
+            self._sleep(wait)
+        raise UnansweredError(reason, kind)
 
     def _reply(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         if self._child is None:
-            self._child = self._started()
+            private = self.private_folder()
+            self._child = Child(self.settings.server, private, self.on_wait)
             # Its imports are not part of any request's deadline.
-            line = self._line(_START_SECONDS)
-            if not line:
-                return self._lost(line, "the process that asks OpenML did not start")
-        assert self._child.stdin is not None
-        try:
-            self._child.stdin.write(json.dumps(request) + "\n")
-            self._child.stdin.flush()
-        except OSError:
-            return self._lost("")
-        line = self._line(seconds)
-        if not line:
-            return self._lost(line, f"there was no answer within {seconds:g} seconds")
-        reply: dict[str, Any] = json.loads(line)
-        return reply
-
-    def _line(self, seconds: float) -> str | None:
-        """Returns the child's next line: "" where it has died, None where none came in time."""
-        ends = time.monotonic() + seconds
-        while time.monotonic() < ends:
-            self._on_wait()
-            with contextlib.suppress(queue.Empty):
-                return self._lines.get(timeout=_POLL_SECONDS)
-        return None
-
-    def _lost(self, line: str | None, why: str = "") -> dict[str, Any]:
-        """Ends a child that has died or is too late, and returns that as its answer."""
+            if not self._child.line(_START_SECONDS):
+                words = self._child.last_words() or "it said nothing"
+                self._kill()
+                raise RunError(f"the openml client must start, but it does not ({words[:300]})")
+        self._child.send(request)
+        line = self._child.line(seconds)
+        if line:
+            reply: dict[str, Any] = json.loads(line)
+            return reply
         self._kill()
-        reason = why if line is None else "the process that asks OpenML was killed"
-        return {"failure": reason, "is_final": False}
-
-    def _started(self) -> subprocess.Popen[str]:
-        private = self.private_folder()
-        package = str(Path(__file__).parents[3])
-        others = os.environ.get("PYTHONPATH")
-        environment = os.environ | {
-            "PYTHONPATH": f"{package}{os.pathsep}{others}" if others else package,
-            # The client makes its folders and reads a configuration as soon as it is imported.
-            "OPENML_CACHE_DIR": str(private),
-            "XDG_CONFIG_HOME": str(private),
-            "PYTHONWARNINGS": "ignore",
-        }
-        self._lines = queue.Queue()
-        child = subprocess.Popen(
-            # -P: a file of the working folder must not be imported in a library's place.
-            [sys.executable, "-P", "-m", _PROGRAM, self._settings.server, str(private)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            text=True,
-            encoding="utf-8",
-            # An interrupt from the terminal reaches this process alone.
-            start_new_session=True,
-        )
-        threading.Thread(target=_listen, args=(child, self._lines), daemon=True).start()
-        return child
-
-    def private_folder(self) -> Path:
-        if self._private is None:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            remove_abandoned(self._folder)
-            self._private = Path(tempfile.mkdtemp(prefix=".client-", dir=self._folder))
-            self._lock = FileLock(self._private / _LOCK)
-            self._lock.acquire()
-        return self._private
+        if line is None:
+            return {"failure": f"there was no answer within {seconds:g} seconds", "kind": NETWORK}
+        return {"failure": "the process that asks OpenML was killed", "kind": PASSING}
 
     def _kill(self) -> None:
         child, self._child = self._child, None
-        if child is None:
-            return
-        child.kill()
-        child.wait()
-        for pipe in (child.stdin, child.stdout):
-            with contextlib.suppress(OSError):
-                pipe.close()  # type: ignore[union-attr]
+        if child is not None:
+            child.kill()
 
     def _sleep(self, seconds: float) -> None:
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
-            self._on_wait()
+            self.on_wait()
             time.sleep(min(_POLL_SECONDS, seconds))
-
-
-def remove_abandoned(folder: Path) -> None:
-    """Removes the private folders of processes that were killed."""
-    for path in folder.glob(".client-*"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime < _ABANDONED_SECONDS:
-                continue  # its owner may not have locked it yet
-        lock = FileLock(path / _LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except (Timeout, OSError):
-            continue
-        lock.release()
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _listen(child: subprocess.Popen[str], lines: queue.Queue[str]) -> None:
-    assert child.stdout is not None
-    with contextlib.suppress(OSError, ValueError):
-        for line in child.stdout:
-            lines.put(line)
-    lines.put("")

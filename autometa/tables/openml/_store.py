@@ -53,6 +53,7 @@ class Store:
         self.cache = default_cache_dir() if cache_dir is None else Path(cache_dir)
         parts = urlsplit(server)
         server_name = re.sub(r"[^A-Za-z0-9.]+", "-", parts.netloc.lower())
+        self._told: set[str] = set()
         self.folder = self.cache / f"openml-v{STORE_VERSION}" / server_name
 
     def record(self, name: str) -> dict[str, Any] | None:
@@ -66,9 +67,9 @@ class Store:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
-            _LOG.warning("%s is damaged (%s) and is made again", path.name, error)
+            self._warn(f"{path} is damaged ({error})")
             return None
-        _LOG.warning("%s is damaged (another sha256) and is made again", path.name)
+        self._warn(f"{path} is damaged (another sha256)")
         return None
 
     def keep_record(self, name: str, values: dict[str, Any]) -> None:
@@ -78,12 +79,8 @@ class Store:
             RunError: the cache folder cannot be written.
         """
         text = json.dumps({"values": values, "sha256": _digest_of(values)}, indent=1)
-        with self._writing():
+        with self.writing():
             write_atomically(self.folder / f"{name}.json", lambda file: file.write(text.encode()))
-
-    def forget_record(self, name: str) -> None:
-        """Removes a record, so that OpenML is asked again."""
-        (self.folder / f"{name}.json").unlink(missing_ok=True)
 
     def table_sha256(self, dataset: int) -> str | None:
         """Returns the sha256 of a dataset's parquet file, None where it is absent or damaged."""
@@ -96,9 +93,9 @@ class Store:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
-            _LOG.warning("the table of dataset %d is damaged (%s)", dataset, error)
+            self._warn(f"{folder} is damaged ({error})")
             return None
-        _LOG.warning("the table of dataset %d is damaged (another sha256)", dataset)
+        self._warn(f"{folder} is damaged (another sha256)")
         return None
 
     def keep_table(self, dataset: int, file: Path) -> None:
@@ -111,7 +108,7 @@ class Store:
         for left in self.folder.glob(f".table-{dataset}.*"):
             shutil.rmtree(left, ignore_errors=True)
         facts = {"sha256": sha256_of(file), "bytes": file.stat().st_size}
-        with self._writing(), folder_written_atomically(self._table_folder(dataset)) as folder:
+        with self.writing(), folder_written_atomically(self._table_folder(dataset)) as folder:
             shutil.move(file, folder / _TABLE)
             (folder / _MANIFEST).write_text(json.dumps({_TABLE: facts}), encoding="utf-8")
 
@@ -123,6 +120,16 @@ class Store:
         """
         return read_frame(self._table_folder(dataset) / _TABLE)
 
+    def table_shape(self, dataset: int) -> tuple[int, int] | None:
+        """Returns rows and columns of a dataset's table, None where it is absent or damaged."""
+        from pyarrow import ArrowException, parquet
+
+        try:
+            facts = parquet.read_metadata(self._table_folder(dataset) / _TABLE)
+        except (OSError, ArrowException):
+            return None
+        return facts.num_rows, facts.num_columns
+
     def table_bytes(self, dataset: int) -> int:
         """Returns the bytes of a dataset's table on disk; 0 where it is absent."""
         with contextlib.suppress(OSError):
@@ -132,32 +139,43 @@ class Store:
     @contextlib.contextmanager
     def locked(self, name: str) -> Iterator[bool]:
         """Holds a lock of this folder; yields False where another process holds it."""
-        with self._writing():
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FileLock(self.folder / f"{name}.lock")
+        with self.writing():
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:  # an OSError, but none of the folder's
+                is_mine = False
+            else:
+                is_mine = True
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            yield False
-            return
-        try:
-            yield True
+            yield is_mine
         finally:
-            lock.release()
+            if is_mine:
+                lock.release()
+
+    def _warn(self, message: str) -> None:
+        if message not in self._told:
+            self._told.add(message)
+            _LOG.warning("%s", message)
 
     def _table_folder(self, dataset: int) -> Path:
         return self.folder / f"table-{dataset}"
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
+        """Makes the folder, and tells what goes wrong with it as a ``RunError``."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             yield
         except OSError as error:
-            raise RunError(
-                f"the cache folder must be writable, but {str(self.cache)!r} is not "
-                f"({error.strerror or error}): free space or set AUTOMETA_CACHE to another folder"
-            ) from error
+            raise self.unwritable(error.strerror or str(error)) from error
+
+    def unwritable(self, reason: str) -> RunError:
+        """Returns the error of a cache folder that cannot be written."""
+        return RunError(
+            f"the cache folder must be writable, but {str(self.cache)!r} is not ({reason}): free "
+            "space or set AUTOMETA_CACHE to another folder"
+        )
 
 
 def sha256_of_unchanged(path: Path) -> str:

@@ -45,7 +45,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
         monkeypatch.setenv("AUTOMETA_OPENML_SERVER", server.url)
         return server
 
-    monkeypatch.setattr("autometa.tables.openml._session._WAITS", (0.05, 0.05))
+    monkeypatch.setattr("autometa.tables.openml._settings._WAITS", (0.05, 0.05))
     yield start
     for server in started:
         server.stop()

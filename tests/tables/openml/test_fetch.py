@@ -17,7 +17,7 @@ from openml_stand_in import Entry, Fault, StandIn
 from autometa.config import OpenmlSource
 from autometa.errors import RunError, UserError
 from autometa.tables import fetch_sources, load_source
-from autometa.tables.openml import FetchProgress, Settings, Store, list_openml
+from autometa.tables.openml import FetchProgress, Session, Settings, Store, list_cached, list_openml
 
 Serve = Callable[..., StandIn]
 MakeEntry = Callable[..., Entry]
@@ -36,7 +36,8 @@ def test_suite_is_fetched_once_and_read_without_the_network(
     )
 
     (report,) = fetch_sources([SUITE])
-    listed = list_openml(SUITE, Store(server.url), Settings(server.url))
+    with Session(Settings(server.url), Store(server.url)) as session:
+        listed = list_openml(SUITE, session)
     server.stop()
     server.requests.clear()
     (again,) = fetch_sources([SUITE])
@@ -58,6 +59,8 @@ def test_suite_is_fetched_once_and_read_without_the_network(
         ("house", 60, 3),
     ]
     assert sum(row.bytes for row in listed) == report.bytes > 0
+    cached = list_cached(SUITE, Store(server.url))
+    assert [(row.name, row.rows) for row in cached] == [(row.name, row.rows) for row in listed]
     binned, _ = load_source(OpenmlSource(suite=99, bins=3, without=(1031, 1029)))
     assert [table.name for table in binned] == ["kc2", "house"]
     assert np.bincount(binned[1].y_R).tolist() == [20, 20, 20]
@@ -124,6 +127,7 @@ def test_killed_in_a_download_nothing_half_written_is_left(
     command = _command("fetch", "openml:suite:99")
     _wait_for(lambda: "GET /datasets/0000/0012/dataset_12.pq" in server.requests)
     (private,) = Store(server.url).folder.glob(".client-*")
+    _wait_for(lambda: bool(_children(command.pid)))
     children = _children(command.pid)
 
     command.send_signal(signal.SIGKILL)
@@ -132,8 +136,7 @@ def test_killed_in_a_download_nothing_half_written_is_left(
 
     assert children
     assert Store(server.url).table_sha256(12) is None
-    long_ago = time.time() - 3600
-    os.utime(private, (long_ago, long_ago))
+    assert private.exists()
     (report,) = fetch_sources([SUITE])
     assert report.downloaded == 1
     assert [server.downloads(number) for number in (11, 12)] == [1, 2]
@@ -158,6 +161,42 @@ def test_what_is_named_must_be_there(serve: Serve, make_entry: MakeEntry) -> Non
     assert [line for line in server.requests[asked:] if "task/77" in line] == []
 
 
+def test_asking_again_replaces_what_is_known_by_answers_alone(
+    serve: Serve, make_entry: MakeEntry
+) -> None:
+    """Refusals may end, suites may grow; a server that is silent takes nothing away."""
+    server = serve(make_entry(11))
+    server.suites[99].append(1012)
+    fetch_sources([SUITE])
+    server.stop()
+    with pytest.raises(RunError, match=r"cannot be asked for again .* leave --refresh out"):
+        fetch_sources([SUITE], again=True)
+    assert [table.name for table in load_source(SUITE)[0]] == ["tablebb"]
+
+    server.entries += [make_entry(12), make_entry(13)]
+    server.suites[99].append(1013)
+    server.start()
+    assert fetch_sources([SUITE])[0].downloaded == 0
+    (report,) = fetch_sources([SUITE], again=True)
+
+    assert (report.total, report.downloaded, report.refused) == (3, 2, {})
+    assert len(load_source(SUITE)[0]) == 3
+
+
+def test_a_folder_that_cannot_be_written_is_told(
+    serve: Serve, make_entry: MakeEntry, tmp_path: Path
+) -> None:
+    """The rule, the folder and the remedy, before anything is asked."""
+    server = serve(make_entry(11))
+    path = tmp_path / "file"
+    path.write_text("")
+
+    with pytest.raises(RunError, match=r"cache folder must be writable, but '.*file' is not"):
+        fetch_sources([SUITE], path)
+
+    assert server.requests == []
+
+
 def test_nothing_is_asked_offline(
     serve: Serve, make_entry: MakeEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +219,8 @@ def test_nothing_is_asked_offline(
     ("variable", "value", "match"),
     [
         ("AUTOMETA_OPENML_SERVER", "openml", "must be a URL such as https"),
+        ("AUTOMETA_OPENML_SERVER", "http://[::1", "must be a URL such as https"),
+        ("AUTOMETA_OPENML_SERVER", "http://127.0.0.1:abc", "must be a URL such as https"),
         ("AUTOMETA_OPENML_SERVER", "http://example.org/api", "is sent over https only"),
         ("AUTOMETA_OPENML_DEADLINE", "soon", "must be a number of seconds above 0; got 'soon'"),
         ("AUTOMETA_OPENML_DEADLINE", "-1", "must be a number of seconds above 0; got '-1'"),
