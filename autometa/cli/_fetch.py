@@ -86,8 +86,9 @@ def fetch(
 ) -> None:
     """Download and encode tables ahead; the same command again goes on where it was.
 
-    What is in the cache is compared with its sha256, and not downloaded again. Several such
-    commands share the work.
+    What is in the cache is compared with its sha256, not downloaded again.
+
+    Several such commands at once share the work.
     """
     from autometa.tables import cached_bytes, default_cache_dir, is_offline
 

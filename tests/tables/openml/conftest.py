@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from openml_stand_in import Entry, StandIn
 
+from autometa.tables.openml import Session, Settings, Store
+
 
 @pytest.fixture
 def make_entry() -> Callable[..., Entry]:
@@ -49,6 +51,17 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture
+def open_session() -> Callable[[], Session]:
+    """Opens sessions with the server and the cache of the environment."""
+
+    def start() -> Session:
+        settings = Settings.from_environment()
+        return Session(settings, Store(settings.server))
+
+    return start
 
 
 def _letters(number: int) -> str:

@@ -17,15 +17,24 @@ from openml_stand_in import Entry, Fault, StandIn
 from autometa.config import OpenmlSource
 from autometa.errors import RunError, UserError
 from autometa.tables import fetch_sources, load_source
-from autometa.tables.openml import FetchProgress, Session, Settings, Store, list_cached, list_openml
+from autometa.tables.openml import (
+    FetchProgress,
+    Session,
+    Settings,
+    Store,
+    fetch,
+    list_cached,
+    list_openml,
+)
 
 Serve = Callable[..., StandIn]
 MakeEntry = Callable[..., Entry]
+OpenSession = Callable[[], Session]
 SUITE = OpenmlSource(suite=99)
 
 
 def test_suite_is_fetched_once_and_read_without_the_network(
-    serve: Serve, make_entry: MakeEntry
+    serve: Serve, make_entry: MakeEntry, open_session: OpenSession
 ) -> None:
     """A second fetch asks nothing; tables bear OpenML's names, and families are by first word."""
     server = serve(
@@ -35,8 +44,8 @@ def test_suite_is_fetched_once_and_read_without_the_network(
         make_entry(5, name="house", kind="regression", target="size"),
     )
 
-    (report,) = fetch_sources([SUITE])
-    with Session(Settings(server.url), Store(server.url)) as session:
+    with open_session() as session:
+        report = fetch(SUITE, session)
         listed = list_openml(SUITE, session)
     server.stop()
     server.requests.clear()
@@ -143,41 +152,46 @@ def test_killed_in_a_download_nothing_half_written_is_left(
     assert list(Store(server.url).folder.glob(".*")) == []
 
 
-def test_what_is_named_must_be_there(serve: Serve, make_entry: MakeEntry) -> None:
+def test_what_is_named_must_be_there(
+    serve: Serve, make_entry: MakeEntry, open_session: OpenSession
+) -> None:
     """Wrong ids are the user's error, unless a number of tables is enough."""
     server = serve(make_entry(11), make_entry(12, target=None))
 
-    fetch_sources([OpenmlSource(tasks=(1011, 77), min_tables=1), OpenmlSource(datasets=(12,))])
-    asked = len(server.requests)
-    with pytest.raises(UserError, match=r"task 77 cannot be used .*code 151"):
-        fetch_sources([OpenmlSource(tasks=(1011, 77))])
+    with open_session() as session:
+        fetch(OpenmlSource(tasks=(1011, 77), min_tables=1), session)
+        fetch(OpenmlSource(datasets=(12,)), session)
+        asked = len(server.requests)
+        with pytest.raises(UserError, match=r"task 77 cannot be used .*code 151"):
+            fetch(OpenmlSource(tasks=(1011, 77)), session)
+        assert len(server.requests) == asked
+        with pytest.raises(UserError, match=r"suite 7 cannot be used \(OpenML says .*code 601\)"):
+            fetch(OpenmlSource(suite=7), session)
+
     with pytest.raises(UserError, match="task 77 cannot be used"):
         load_source(OpenmlSource(tasks=(1011, 77)))
     with pytest.raises(UserError, match="one target, but OpenML names none for 'tablebc'"):
         load_source(OpenmlSource(datasets=(12,)))
-    with pytest.raises(UserError, match=r"suite 7 cannot be used \(OpenML says .*code 601\)"):
-        fetch_sources([OpenmlSource(suite=7)])
-
-    assert [line for line in server.requests[asked:] if "task/77" in line] == []
 
 
 def test_asking_again_replaces_what_is_known_by_answers_alone(
-    serve: Serve, make_entry: MakeEntry
+    serve: Serve, make_entry: MakeEntry, open_session: OpenSession
 ) -> None:
     """Refusals may end, suites may grow; a server that is silent takes nothing away."""
     server = serve(make_entry(11))
     server.suites[99].append(1012)
-    fetch_sources([SUITE])
-    server.stop()
-    with pytest.raises(RunError, match=r"cannot be asked for again .* leave --refresh out"):
-        fetch_sources([SUITE], again=True)
-    assert [table.name for table in load_source(SUITE)[0]] == ["tablebb"]
+    with open_session() as session:
+        fetch(SUITE, session)
+        server.stop()
+        with pytest.raises(RunError, match=r"cannot be asked for again .* leave --refresh out"):
+            fetch(SUITE, session, again=True)
+        assert [table.name for table in load_source(SUITE)[0]] == ["tablebb"]
 
-    server.entries += [make_entry(12), make_entry(13)]
-    server.suites[99].append(1013)
-    server.start()
-    assert fetch_sources([SUITE])[0].downloaded == 0
-    (report,) = fetch_sources([SUITE], again=True)
+        server.entries += [make_entry(12), make_entry(13)]
+        server.suites[99].append(1013)
+        server.start()
+        assert fetch(SUITE, session).downloaded == 0
+        report = fetch(SUITE, session, again=True)
 
     assert (report.total, report.downloaded, report.refused) == (3, 2, {})
     assert len(load_source(SUITE)[0]) == 3
