@@ -32,6 +32,7 @@ from autometa.search import (
     Progress,
     StudyData,
     confirm,
+    fetched_spec,
     finalists,
     prepare_study,
     run_folder_of,
@@ -44,12 +45,11 @@ from autometa.search import (
 from autometa.storages import (
     SpentSeconds,
     absolute_url,
-    is_known_study,
     storage_errors,
     trials_done,
 )
 from autometa.study_export import export_confirmed
-from autometa.tables import fetch_sources, sources_of
+from autometa.tables import sources_of
 
 if TYPE_CHECKING:
     from autometa.tables.openml import FetchProgress
@@ -192,16 +192,16 @@ class _Run:
         def on_progress(progress: FetchProgress) -> None:
             self.emit(Event("fetch", progress.message, progress.done, progress.total))
 
-        sources = sources_of(self.spec.tables)
-        enough = [s for s in sources if s.source == "openml" and s.min_tables is not None]
-        if enough and is_known_study(self.spec.storage, self.spec.name):
-            # It goes on with the tables that it has: others would make another study of it.
-            sources = [source for source in sources if source not in enough]
-        fetch_sources(
-            sources,
+        asked_for = set(sources_of(self.spec.tables))
+        self.spec = fetched_spec(
+            self.spec,
             on_progress=on_progress,
             on_wait=lambda: self._stop_if_asked("while fetching tables"),
         )
+        for source in sources_of(self.spec.tables):
+            if source not in asked_for and source.source == "openml":
+                ids = ", ".join(map(str, source.without or ()))
+                self.emit(Event("fetch", f"OpenML's {source}: this study is without {ids}"))
 
     def _search(self, spent: SpentSeconds) -> None:
         limit = (1 - RESERVED_SHARE) * self.spec.search.seconds

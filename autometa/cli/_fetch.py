@@ -22,14 +22,15 @@ from autometa.cli._printing import (
 from autometa.cli._signals import StopSignals
 from autometa.cli._sources import (
     SOURCES_HELP,
+    InRole,
     Offline,
     counted,
     fetch_shown,
     go_offline,
+    in_roles,
     overview,
     raise_if,
     size,
-    sources_of_words,
 )
 from autometa.errors import UserError
 
@@ -49,9 +50,9 @@ def list_tables(
     """
     log_to_stderr()
     go_offline(offline)
-    found = sources_of_words(sources)
+    found = [one for word in sources for one in in_roles(word)]
     with StopSignals() as signals:
-        rows = [row for source in found for row in _listed(source, signals.event)]
+        rows = [row for one in found for row in _listed(one, signals.event)]
     if as_json:
         tell_json(rows)
         return
@@ -95,9 +96,9 @@ def fetch(
     if is_offline():
         raise UserError("tables fetch downloads, but AUTOMETA_OFFLINE is set: unset it")
     log_to_stderr()
-    found = sources_of_words(sources)
+    found = [one for word in sources for one in in_roles(word)]
     with StopSignals() as signals:
-        reports = fetch_shown(found, signals.event, again=refresh)
+        reports = fetch_shown([one.source for one in found], signals.event, again=refresh)
         tables, skipped = _encoded(found, signals.event)
     cache = default_cache_dir()
     if as_json:
@@ -123,33 +124,32 @@ def fetch(
 
 
 def _encoded(
-    sources: Sequence[Any], stop: threading.Event
+    sources: Sequence[InRole], stop: threading.Event
 ) -> tuple[list[ScaledTable], list[Skipped]]:
     """Returns the tables of all sources, each content once, encoded into the cache."""
-    from autometa.tables import ROLES, load_source
+    from autometa.tables import load_source
 
     tables: dict[str, ScaledTable] = {}
     skipped: list[Skipped] = []
-    for source in sources:
-        # The index.csv of a folder may have a list of tables for each role.
-        for role in ROLES if getattr(source, "roles", None) else (None,):
-            found, left_out = load_source(
-                source, role=role, is_thorough=True, on_table=lambda: raise_if(stop, "encoding")
-            )
-            tables |= {table.sha256: table for table in found}
-            skipped += left_out
+    for one in sources:
+        found, left_out = load_source(
+            one.source, role=one.role, is_thorough=True, on_table=lambda: raise_if(stop, "encoding")
+        )
+        tables |= {table.sha256: table for table in found}
+        skipped += left_out
     return list(tables.values()), skipped
 
 
-def _listed(source: Any, stop: threading.Event) -> list[dict[str, Any]]:
+def _listed(one: InRole, stop: threading.Event) -> list[dict[str, Any]]:
     """Returns a row for each table of a source."""
+    source = one.source
     if source.source == "openml":
         return [{"source": f"openml {source}"} | asdict(row) for row in _of_openml(source, stop)]
     unknown = dict.fromkeys(("dataset", "version", "rows", "columns", "classes"))
     if source.source == "files":
         from autometa.tables import list_files
 
-        files = list_files(source)
+        files = list_files(source, one.role)
         return [
             {"source": source.path, "name": file.name, **unknown, "bytes": _bytes_of(file.path)}
             for file in files

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -28,28 +28,34 @@ Offline = Annotated[
 _STUDY_SUFFIXES = {".yaml", ".yml"}
 
 
-def sources_of_words(words: Sequence[str]) -> list[Any]:
-    """Returns the sources that words mean; a study file stands for those of all its roles.
+class InRole(NamedTuple):
+    """A source, and what it is for in a study."""
+
+    source: Any
+    role: str | None
+    """Its role; None where no study gives it one."""
+    is_divided: bool = False
+    """Whether the study divides its tables among roles."""
+
+
+def in_roles(word: str) -> list[InRole]:
+    """Returns the source that a word means, or those of a study file with their roles.
 
     Raises:
-        UserError: a word is wrong.
+        UserError: the word is wrong, or the study file is.
     """
-    from autometa.tables import parse_source, sources_of
+    from autometa.tables import ROLES, parse_source
 
-    sources: list[Any] = []
-    for word in words:
-        if is_study_file(word):
-            from autometa.config import read_spec
+    if Path(word).suffix.lower() not in _STUDY_SUFFIXES:
+        return [InRole(parse_source(word), None)]
+    from autometa.config import read_spec
 
-            sources += sources_of(read_spec(Path(word), []).tables)
-        else:
-            sources.append(parse_source(word))
-    return list(dict.fromkeys(sources))
-
-
-def is_study_file(word: str) -> bool:
-    """Returns whether a word names a study file instead of a source."""
-    return Path(word).suffix.lower() in _STUDY_SUFFIXES
+    tables = read_spec(Path(word), []).tables
+    return [
+        InRole(source, role, is_divided=role == "train" and tables.split is not None)
+        for role in ROLES
+        for source in getattr(tables, role)
+    ]
 
 
 def go_offline(is_wanted: bool) -> None:

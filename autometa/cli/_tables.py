@@ -19,10 +19,9 @@ from autometa.cli._sources import (
     Offline,
     fetch_shown,
     go_offline,
-    is_study_file,
+    in_roles,
     overview,
     raise_if,
-    sources_of_words,
 )
 from autometa.errors import UserError
 
@@ -110,14 +109,15 @@ def load_sources(
     loaded: dict[str, dict[str, ScaledTable]] = {}
     skipped: list[Skipped] = []
     names: set[str] = set()
-    sources = [pair for word in words for pair in _in_roles(word)]
-    fetch_shown([source for source, _ in sources], stop)
-    for source, known_role in sources:
+    sources = [found for word in words for found in in_roles(word)]
+    fetch_shown([found.source for found in sources], stop)
+    for one in sources:
         found, left_out = load_source(
-            source, role=known_role, on_table=lambda: raise_if(stop, "reading")
+            one.source, role=one.role, on_table=lambda: raise_if(stop, "reading")
         )
         skipped += left_out
-        index = {} if known_role else _index_roles(source)
+        index = _index_roles(one.source) if one.role is None else {}
+        known_role = None if one.is_divided else one.role
         for table in found:
             role = loaded.setdefault(known_role or index.get(table.name, _NO_ROLE), {})
             if table.sha256 in role:
@@ -134,23 +134,6 @@ def load_sources(
         reason = f": {skipped[0].name}: {skipped[0].reason}" if skipped else ""
         raise UserError(f"there is no usable table among the sources{reason}")
     return {role: list(found.values()) for role, found in loaded.items()}, skipped
-
-
-def _in_roles(word: str) -> list[tuple[Any, str | None]]:
-    """Returns the source that a word means, or those of a study file with their roles.
-
-    What a study divides among roles has none yet.
-    """
-    from autometa.tables import ROLES
-
-    if not is_study_file(word):
-        return [(source, None) for source in sources_of_words([word])]
-    from autometa.config import read_spec
-
-    tables = read_spec(Path(word), []).tables
-    pairs = [(source, role) for role in ROLES for source in getattr(tables, role)]
-    is_divided = tables.split is not None
-    return [(source, None if is_divided and role == "train" else role) for source, role in pairs]
 
 
 def _index_roles(source: Any) -> dict[str, str]:

@@ -64,7 +64,9 @@ class OpenmlSource(Part):
     )
     tasks: OpenmlIds | None = Field(None, description="ids of tasks")
     datasets: OpenmlIds | None = Field(None, description="ids of datasets")
-    without: OpenmlIds | None = Field(None, description="tasks of the suite to leave out")
+    without: OpenmlIds | None = Field(
+        None, description="ids to leave out, those of tasks where a suite is named"
+    )
     min_tables: Annotated[Whole, Field(ge=1)] | None = Field(
         None,
         description="usable tables that are enough; by default every named table, and every table "
@@ -81,12 +83,6 @@ class OpenmlSource(Part):
             raise Rule(
                 "must have exactly one of suite, tasks and datasets",
                 got=", ".join(given) if given else "none of them",
-            )
-        if self.without is not None and self.suite is None:
-            raise Rule(
-                f"needs a suite: remove ids from {given[0]} instead",
-                keys=("without",),
-                got=list(self.without),
             )
         named = len(self.tasks or self.datasets or ())
         if self.min_tables is not None and named and self.min_tables > named:

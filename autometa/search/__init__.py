@@ -25,6 +25,7 @@ from autometa.search._progress import snapshot as snapshot
 from autometa.search._rung_correlations import FEWEST_TRIALS as FEWEST_TRIALS
 from autometa.search._rung_correlations import RungCorrelation as RungCorrelation
 from autometa.search._rung_correlations import rung_correlations as rung_correlations
+from autometa.search._settled import fetched_spec as fetched_spec
 from autometa.search._space import candidate_config as candidate_config
 from autometa.search._study import finalists as finalists
 from autometa.search._study import load_spec as load_spec
@@ -65,6 +66,7 @@ __all__ = [
     "advantage_over_best",
     "candidate_config",
     "confirm",
+    "fetched_spec",
     "finalists",
     "fresh_seed",
     "leaderboard",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         OFFLINE_VARIABLE,
         fetch_sources,
         is_offline,
+        settled,
         sources_of,
     )
     from autometa.tables._files import list_files
@@ -68,6 +69,7 @@ _MODULES = {
     "read_frame": "_read_file",
     "scale_rows": "_scaling",
     "scale_table": "_encode",
+    "settled": "_fetch_sources",
     "shared_rows": "_families",
     "sources_of": "_fetch_sources",
     "summarise": "_summary",
@@ -109,6 +111,7 @@ __all__ = [
     "read_frame",
     "scale_rows",
     "scale_table",
+    "settled",
     "shared_rows",
     "sources_of",
     "summarise",

@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ _LOG = get_logger(__name__)
 _MANIFEST = "manifest.json"
 _MAPPED_BYTES = 1 << 20
 _CHECKED_BYTES = 1 << 16
+_ABANDONED_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,11 @@ def _load(folder: Path, name: str, facts: Mapping[str, Any]) -> NDArray[Any]:
 
 def _write(folder: Path, entry: CacheEntry) -> None:
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in folder.parent.glob(f".{folder.name}.*"):
+        # Of a process that was killed: nobody writes one entry for so long.
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         facts = {}

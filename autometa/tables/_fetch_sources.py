@@ -57,6 +57,23 @@ def sources_of(spec: TablesSpec) -> list[Source]:
     return [*spec.train, *spec.validation, *spec.confirm, *spec.test]
 
 
+def settled(source: Source, cache_dir: str | os.PathLike[str] | None = None) -> Source:
+    """Returns a source whose ``without`` names every member that the cache does not have whole.
+
+    Args:
+        source: a source of the study file; those that are not OpenML's are returned as they are.
+        cache_dir: the cache folder; ``default_cache_dir()`` where None.
+    """
+    if source.source != "openml":
+        return source
+    from autometa.tables.openml import Settings, Store, absent_ids
+
+    absent = absent_ids(source, Store(Settings.from_environment().server, cache_dir))
+    if not absent:
+        return source
+    return source.model_copy(update={"without": (*(source.without or ()), *absent)})
+
+
 def is_offline() -> bool:
     """Returns whether ``$AUTOMETA_OFFLINE`` forbids downloads."""
     return os.environ.get(OFFLINE_VARIABLE, "").strip().lower() not in ("", "0", "false", "no")

@@ -88,17 +88,19 @@ def test_study_goes_on_with_the_tables_that_were_enough(
 
     again = run("tune", "shelf.yaml")
     asked = list(server.requests)
-    run("tables", "fetch", "shelf.yaml")
-    refused = run("tune", "shelf.yaml")
-    (folder / "shelf.yaml").write_text(study.replace("min_tables: 3", "without: [1014]"))
-    restored = run("tune", "shelf.yaml")
+    fetched = run("tables", "fetch", "shelf.yaml")
+    server.stop()
+    later = run("tune", "shelf.yaml", "--trials", "2")
+    (folder / "shelf.yaml").write_text(study.replace("suite: 99", "suite: 98"))
+    other = run("tune", "shelf.yaml", "--offline")
 
     assert (again.code, asked) == (0, []), again.err
-    assert "skipped task 1014: not fetched" in again.err
+    assert "OpenML's suite 99: this study is without 1014" in again.err
+    assert fetched.code == 0
     assert server.downloads(14) == 1
-    assert refused.code == 2
-    assert "Apples" in refused.err
-    assert restored.code == 0, restored.err
+    assert later.code == 0, later.err
+    assert other.code == 1
+    assert "suite 98 is not in the cache" in other.err
 
 
 def test_without_server_and_cache_one_sentence_says_what_to_do(

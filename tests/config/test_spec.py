@@ -232,8 +232,8 @@ def test_a_wrong_value_is_refused(
         ),
         (
             "tables.train",
-            [{"source": "openml", "tasks": [3], "without": [3]}],
-            "tables.train.0.without needs a suite: remove ids from tasks instead",
+            [{"source": "openml", "tasks": [3], "min_tables": 2}],
+            "tables.train.0.min_tables must be at most 1, the number of ids; got 2",
         ),
         (
             "tables.train",

@@ -29,7 +29,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from autometa.tables.openml._failures import KEY_VARIABLE, FinalError, explained, is_network_error
+from autometa.tables.openml._failures import FinalError, explained, is_network_error
+from autometa.tables.openml._settings import KEY_VARIABLE, LOCAL_HOSTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +72,7 @@ class _Client:
         self._openml = openml
         self._root = root
         self._key = key
-        self._host = urlsplit(server).netloc
+        self._host = urlsplit(server).hostname or ""
         openml.config.server = server
         openml.config.apikey = key
         openml.config.set_root_cache_directory(str(root))
@@ -112,13 +113,16 @@ class _Client:
         }
 
     def _task(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        task = self._openml.tasks.get_task(
-            request["id"],
-            download_splits=False,
-            download_data=False,
-            download_qualities=False,
-            download_features_meta_data=False,
-        )
+        try:
+            task = self._openml.tasks.get_task(
+                request["id"],
+                download_splits=False,
+                download_data=False,
+                download_qualities=False,
+                download_features_meta_data=False,
+            )
+        except NotImplementedError as error:
+            raise FinalError("its kind of task is not classification") from error
         kind = _KINDS.get(task.task_type_id.value, task.task_type)
         if kind not in _KINDS.values():
             raise FinalError(f"its task is {kind}, not classification")
@@ -175,8 +179,8 @@ class _Client:
     def _downloaded(self, dataset: int) -> pd.DataFrame:
         found = self._openml.datasets.get_dataset(dataset)
         try:
-            if urlsplit(found.url or "").netloc != self._host:
-                # The client would send the key wherever the description points.
+            if not _may_have_key(found.url or "", self._host):
+                # The client would send it wherever the description points.
                 self._openml.config.apikey = ""
             frame: Any = found.get_data()[0]
         finally:
@@ -201,6 +205,15 @@ class _Client:
             }
             for row in json.loads(listed.to_json(orient="records"))
         }
+
+
+def _may_have_key(url: str, server: str) -> bool:
+    """Returns whether the user's key may go to a URL: to the server, and in the clear to none."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    is_safe = parts.scheme == "https" or host in LOCAL_HOSTS
+    is_openmls = all(f".{name}".endswith(".openml.org") for name in (host, server))
+    return is_safe and (host == server or is_openmls)
 
 
 def _plain(column: pd.Series[Any]) -> pd.Series[Any]:

@@ -10,8 +10,7 @@ import errno
 import re
 from xml.parsers.expat import ExpatError
 
-KEY_VARIABLE = "OPENML_API_KEY"
-"""Environment variable with the user's key for OpenML; never shown."""
+from autometa.tables.openml._settings import KEY_VARIABLE
 
 LASTING = "lasting"
 """OpenML says that it does not have it, or it is nothing for us: kept, and not asked for again."""
@@ -69,8 +68,6 @@ def explained(error: Exception, key: str) -> tuple[str, str]:  # noqa: PLR0912 (
                 kind = LASTING if error.code in _ABSENT else DENIED
             if error.code in _REFUSED_TO_USER:
                 reason += f"; {with_key}"
-        case NotImplementedError():
-            reason, kind = "its kind of task is not classification", LASTING
         case exceptions.OpenMLHashException():
             reason = "the file does not have the checksum that OpenML gives"
         case exceptions.OpenMLServerError():
@@ -85,12 +82,21 @@ def explained(error: Exception, key: str) -> tuple[str, str]:  # noqa: PLR0912 (
             reason = "the server's answer was cut or is no XML"
         case _ if is_network_error(error):
             reason, kind = "the connection to the server failed", NETWORK
-        case OSError() if error.errno in _DISK_ERRORS:
-            reason, kind = str(error.strerror), DISK
+        case _ if (found := _disk_error(error)) is not None:
+            reason, kind = str(found.strerror), DISK
         case _:
             reason = f"the answer cannot be read ({type(error).__name__}: {text[:_LONGEST]})"
             kind = UNREADABLE
     return reason, kind
+
+
+def _disk_error(error: BaseException | None) -> OSError | None:
+    """Returns the error of the disk that another one came from, if any."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _without_key(text: str, key: str) -> str:

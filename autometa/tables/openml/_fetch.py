@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from autometa.config import OpenmlSource
 
 _POLL_SECONDS = 0.1
+_TELL_SECONDS = 15.0
 _MOST_SILENT_IN_A_ROW = 2
 _MOST_FAILED_IN_A_ROW = 5
 
@@ -88,9 +89,10 @@ def fetch(
             written. What was fetched stays.
     """
     report = FetchReport(str(source))
+    run = _Fetch(session, report, on_progress, again=again)
     members = suite_members(source, session, again=again)
     report.total = len(members)
-    _Fetch(session, report, on_progress, again=again).all(members)
+    run.all(members)
     report.bytes = _bytes_of(members, session.store)
     check_complete(source, session.store, refused=report.refused, missing=report.failed)
     return report
@@ -144,6 +146,7 @@ class _Fetch:
         self._asked: set[Member] = set()
         self._done = 0
         self._failures: list[str] = []
+        self._told_at = time.monotonic()
         session.on_note = self._progress
 
     def all(self, members: list[Member]) -> None:
@@ -167,8 +170,14 @@ class _Fetch:
                     self._give_up([*held, *pending[index + 1 :]])
                     return
             if len(held) == len(pending):
-                time.sleep(_POLL_SECONDS)
+                self._wait_for_others(held)
             pending, is_first = held, False
+
+    def _wait_for_others(self, held: list[Member]) -> None:
+        if time.monotonic() - self._told_at > _TELL_SECONDS:
+            self._told_at = time.monotonic()
+            self._progress(f"{held[0]}: another command is fetching it")
+        time.sleep(_POLL_SECONDS)
 
     def _is_complete(self, member: Member) -> bool:
         listing = listing_of(member, self._store)

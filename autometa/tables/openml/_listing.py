@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from autometa.errors import RunError
 from autometa.tables.openml._facts import dataset_of, suite_members
+from autometa.tables.openml._failures import DENIED
 from autometa.tables.openml._members import (
     Listing,
     Member,
@@ -63,25 +64,24 @@ def list_openml(source: OpenmlSource, session: Session) -> list[ListedTable]:
         RunError: the server does not answer.
     """
     members = suite_members(source, session)
+    store = session.store
     try:
-        datasets = _datasets(source, members, session)
-        known = [dataset for dataset in datasets if dataset is not None]
+        datasets, notes = _datasets(source, members, session)
         shapes: dict[str, Any] = {}
-        for start in range(0, len(known), _SHAPES_AT_ONCE):
-            shapes |= _shapes(known[start : start + _SHAPES_AT_ONCE], session)
+        for start in range(0, len(datasets), _SHAPES_AT_ONCE):
+            shapes |= _shapes(datasets[start : start + _SHAPES_AT_ONCE], session)
     except UnansweredError as error:
         raise RunError(
             f"OpenML must answer to list its {source}, but {session.settings.server} does not "
             f"({error}): try again later, or list what the cache knows with --offline"
         ) from error
-    store = session.store
-    return _refused(members, store) + [
+    return notes + [
         ListedTable(
             dataset=dataset,
             bytes=store.table_bytes(dataset),
             **_typed(shapes.get(str(dataset))),
         )
-        for dataset in known
+        for dataset in datasets
     ]
 
 
@@ -112,26 +112,43 @@ def list_cached(source: OpenmlSource, store: Store) -> list[ListedTable]:
                     bytes=store.table_bytes(listing.dataset),
                 )
             )
-        elif listing is None:
-            rows.append(ListedTable(None, str(member), note="not fetched"))
-    return _refused(members, store) + rows
+        else:
+            note = "not fetched" if listing is None else listing.reason
+            rows.append(ListedTable(None, str(member), note=note))
+    return rows
 
 
-def _refused(members: list[Member], store: Store) -> list[ListedTable]:
-    listings = [(member, listing_of(member, store)) for member in members]
-    return [
-        ListedTable(None, str(member), note=listing.reason)
-        for member, listing in listings
-        if isinstance(listing, Refusal)
-    ]
-
-
-def _datasets(source: OpenmlSource, members: list[Member], session: Session) -> list[int | None]:
-    if source.suite is not None and not source.without:
-        suite = session.store.record(suite_record(source.suite)) or {}
-        if suite.get("datasets"):
-            return list(suite["datasets"])
-    return list(dict.fromkeys(dataset_of(member, session) for member in members))
+def _datasets(
+    source: OpenmlSource, members: list[Member], session: Session
+) -> tuple[list[int], list[ListedTable]]:
+    """Returns the datasets to list, and a row for each member that OpenML does not give."""
+    refused = {
+        member: listing.reason
+        for member in members
+        if isinstance(listing := listing_of(member, session.store), Refusal)
+    }
+    # A suite lists its datasets, but not which is whose.
+    suite = session.store.record(suite_record(source.suite)) if source.suite is not None else None
+    if suite is not None and suite.get("datasets") and not source.without and not refused:
+        return list(suite["datasets"]), []
+    datasets: list[int] = []
+    for member in members:
+        if member in refused:
+            continue
+        try:
+            dataset = dataset_of(member, session)
+        except UnansweredError as error:
+            if error.kind != DENIED:
+                raise
+            refused[member] = str(error)
+            continue
+        listing = listing_of(member, session.store)
+        if dataset is not None:
+            datasets.append(dataset)
+        elif isinstance(listing, Refusal):
+            refused[member] = listing.reason
+    notes = [ListedTable(None, str(member), note=reason) for member, reason in refused.items()]
+    return list(dict.fromkeys(datasets)), notes
 
 
 def _shapes(datasets: list[int], session: Session) -> dict[str, Any]:

@@ -78,6 +78,13 @@ def load_openml(
     return tables, skipped
 
 
+def absent_ids(source: OpenmlSource, store: Store) -> list[int]:
+    """Returns the ids of a source's members that the store does not have whole."""
+    members = members_of(source, store) or []
+    refused, missing = _gaps(members, store)
+    return [member.id for member in members if str(member) in refused.keys() | missing.keys()]
+
+
 def _gaps(members: list[Member], store: Store) -> tuple[dict[str, str], dict[str, str]]:
     """Returns which members OpenML refused and which are not in the cache, and why."""
     refused: dict[str, str] = {}

@@ -72,15 +72,16 @@ def suite_record(suite: int | str) -> str:
 
 def members_of(source: OpenmlSource, store: Store) -> list[Member] | None:
     """Returns the members of a source; None where its suite is not in the store."""
+    left_out = set(source.without or ())
     if source.datasets is not None:
-        return [Member("dataset", dataset) for dataset in source.datasets]
+        return [Member("dataset", key) for key in source.datasets if key not in left_out]
     tasks = source.tasks
     if source.suite is not None:
         suite = store.record(suite_record(source.suite))
         if suite is None:
             return None
-        tasks = tuple(task for task in suite["tasks"] if task not in (source.without or ()))
-    return [Member("task", task) for task in dict.fromkeys(tasks or ())]
+        tasks = tuple(dict.fromkeys(suite["tasks"]))
+    return [Member("task", key) for key in tasks or () if key not in left_out]
 
 
 def listing_of(member: Member, store: Store) -> Listing | Refusal | None:

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from autometa.errors import UserError
-from autometa.tables.openml._failures import KEY_VARIABLE
+
+KEY_VARIABLE = "OPENML_API_KEY"
+"""Environment variable with the user's key for OpenML; never shown."""
 
 SERVER_VARIABLE = "AUTOMETA_OPENML_SERVER"
 DEADLINE_VARIABLE = "AUTOMETA_OPENML_DEADLINE"
 DEFAULT_SERVER = "https://www.openml.org/api/v1/xml"
 
+LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
 _WAITS = (1.0, 2.0, 4.0)
-_LOCAL = {"127.0.0.1", "localhost", "::1"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Settings:
                 f"{SERVER_VARIABLE} must be a URL such as {DEFAULT_SERVER}; got {server!r}: "
                 "correct or unset it"
             )
-        if scheme == "http" and host not in _LOCAL and os.environ.get(KEY_VARIABLE):
+        if scheme == "http" and host not in LOCAL_HOSTS and os.environ.get(KEY_VARIABLE):
             raise UserError(
                 f"{KEY_VARIABLE} is sent over https only, but {SERVER_VARIABLE} is {server!r}: "
                 "unset one of them"

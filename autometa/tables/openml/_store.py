@@ -64,7 +64,7 @@ class Store:
             values: dict[str, Any] = content["values"]
             if _digest_of(values) == content["sha256"]:
                 return values
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             self._warn(f"{path} is damaged ({error})")
@@ -90,7 +90,7 @@ class Store:
             sha256: str = facts["sha256"]
             if sha256_of_unchanged(folder / _TABLE) == sha256:
                 return sha256
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             self._warn(f"{folder} is damaged ({error})")
