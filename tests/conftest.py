@@ -37,9 +37,11 @@ def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         sys.modules["torch"].manual_seed(0)
     monkeypatch.setenv("AUTOMETA_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("AUTOMETA_STORAGE", raising=False)
-    for variable in ("OFFLINE", "OPENML_SERVER", "OPENML_DEADLINE"):
+    for variable in ("OFFLINE", "OPENML_DEADLINE"):
         # Set, so that what a command puts there is taken back.
         monkeypatch.setenv(f"AUTOMETA_{variable}", "")
+    # A port that nobody listens on: no test asks the real server, even from another process.
+    monkeypatch.setenv("AUTOMETA_OPENML_SERVER", "http://127.0.0.1:9/api/v1/xml")
     monkeypatch.delenv("OPENML_API_KEY", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 

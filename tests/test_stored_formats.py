@@ -157,6 +157,7 @@ def test_an_old_cache_entry_spares_the_encoding(
 def test_old_tables_of_openml_spare_the_network(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A suite that was fetched is read as it was, encoded or not."""
     monkeypatch.setenv("AUTOMETA_OFFLINE", "1")
+    monkeypatch.delenv("AUTOMETA_OPENML_SERVER")
     frame = pd.read_csv(SAMPLES / "fruit.csv").astype({"state": "category"})
 
     (table,), skipped = load_source(OpenmlSource(suite=99), old / "cache")

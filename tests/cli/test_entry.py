@@ -200,7 +200,7 @@ BAD_INPUTS = [
     (["evaluate", "--tables", "sklearn:iris", "--json", "no/out.json"], 2, "must exist"),
     (["tables", "check"], 2, "missing argument"),
     (["tables", "check", "sklearn:irs"], 2, "iris, wine"),
-    (["tables", "check", "openml:task:31"], 2, "openml:task:31"),
+    (["tables", "check", "openml:run:31"], 2, "openml:run:31"),
     (["tables", "check", "absent.csv#y"], 2, "absent.csv"),
 ]
 
