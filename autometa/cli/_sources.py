@@ -103,8 +103,10 @@ def raise_if(stop: threading.Event, doing: str) -> None:
 
 def overview(tables: Sequence[ScaledTable]) -> list[str]:
     """Returns one line on the shapes of tables together; random ones are only counted."""
-    drawn = sum(table.source == "synthetic" for table in tables)
-    tables = [table for table in tables if table.source != "synthetic"]
+    from autometa.tables import SYNTHETIC
+
+    drawn = sum(table.source == SYNTHETIC for table in tables)
+    tables = [table for table in tables if table.source != SYNTHETIC]
     if not tables:
         return [f"{drawn} random tables"] if drawn else []
     ranges = {

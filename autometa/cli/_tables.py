@@ -50,7 +50,7 @@ def check(
     Roles are those of a folder's index.csv or of a study file. A family with two roles is an error
     (exit 2).
     """
-    from autometa.tables import check_leakage, shared_rows, summarise
+    from autometa.tables import SYNTHETIC, check_leakage, shared_rows, summarise
 
     log_to_stderr()
     go_offline(offline)
@@ -77,9 +77,10 @@ def check(
             }
         )
     else:
-        tell(
-            clean("\n".join([*_lines(summaries, skipped), "", *overview(loaded), *_shared(pairs)]))
-        )
+        # Random tables are many, and are counted in the overview.
+        real = [summary for summary in summaries if summary.family != SYNTHETIC]
+        lines = [*_lines(real, skipped), "", *overview(loaded), *_shared(pairs)]
+        tell(clean("\n".join(lines)))
     if leak is not None:
         raise leak
 

@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     from autometa.tables._files import list_files
     from autometa.tables._load_scaled import cached_bytes, load_scaled
     from autometa.tables._read_file import read_frame
-    from autometa.tables._records import EncodedTable, RowHashes, ScaledTable, Skipped, Table
+    from autometa.tables._records import (
+        SYNTHETIC,
+        EncodedTable,
+        RowHashes,
+        ScaledTable,
+        Skipped,
+        Table,
+    )
     from autometa.tables._roles import ROLES, Roles, load_roles
     from autometa.tables._scaling import N_CHANNELS, N_STATISTICS, ScaledRows, Scaling, scale_rows
     from autometa.tables._sklearn import SKLEARN_NAMES
@@ -40,6 +47,7 @@ _MODULES = {
     "OFFLINE_VARIABLE": "_fetch_sources",
     "ROLES": "_roles",
     "SKLEARN_NAMES": "_sklearn",
+    "SYNTHETIC": "_records",
     "ColumnKind": "_columns",
     "ColumnPlan": "_columns",
     "EncodedTable": "_records",
@@ -82,6 +90,7 @@ __all__ = [
     "OFFLINE_VARIABLE",
     "ROLES",
     "SKLEARN_NAMES",
+    "SYNTHETIC",
     "ColumnKind",
     "ColumnPlan",
     "EncodedTable",

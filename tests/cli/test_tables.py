@@ -125,3 +125,29 @@ def test_names_cannot_send_escape_codes(run: Run, folder: Path) -> None:
 
     assert result.code == 0, result.err
     assert "\x1b" not in result.out + result.err
+
+
+def test_a_study_file_stands_for_its_sources(run: Run, shelf: Path, folder: Path) -> None:
+    """Listed, fetched and checked with the roles that it gives them; random tables are counted."""
+    _index(shelf, apples="train", pears="validation")
+    (folder / "study.yaml").write_text(
+        "version: 1\nname: mine\ntables:\n"
+        "  train: [{source: files, path: shelf, roles: index, names: [apples]},"
+        " {source: synthetic, count: 3}]\n"
+        "  validation: [{source: files, path: shelf, roles: index}]\n"
+        "learner: {name: fomaml}\nspace: {inner_lr: {low: 0.1, high: 1.0}}\n"
+    )
+
+    listed = run("tables", "list", "study.yaml", "--json")
+    fetched = run("tables", "fetch", "study.yaml")
+    checked = run("tables", "check", "study.yaml")
+
+    names = [row["name"] for row in json.loads(listed.out)]
+    assert names == ["apples", "3 random tables", "pears"]
+    assert fetched.code == 0, fetched.err
+    assert "2 tables of 2 families: 60 rows" in fetched.out
+    assert [line.split()[:2] for line in checked.out.splitlines()[1:3]] == [
+        ["apples", "train"],
+        ["pears", "validation"],
+    ]
+    assert "and 3 random tables" in checked.out
