@@ -27,14 +27,14 @@ from autometa.episodes import EpisodeBatch
 from autometa.learners._base import (
     AbstractLearner,
     Adapted,
-    cross_entropy,
     one_hot,
     without_absent_ways,
 )
 from autometa.learners._column_network import column_network, mixture
 from autometa.learners._column_statistics import column_statistics
-from autometa.learners._inner_loop import Fast, descend, support_gradient
+from autometa.learners._inner_loop import Fast, descend
 from autometa.learners._kernel_head import KernelHead
+from autometa.learners._leave_one_out import LeaveOneOut
 from autometa.learners._temperature import TEMPERATURE_WEIGHTS, temperature
 
 _START = (0.0, 0.0, -0.5, -0.3)
@@ -126,23 +126,23 @@ class ColumnKernel(AbstractLearner):
     ) -> Tensor:
         """Returns the offset of each column's log-scale after the inner loop (TF)."""
         gain = self.log_scale_gain.exp()
-        own_shots_TS = (labels_TSW * batch.shots_TW[:, None]).sum(-1)
-        scored_TS = torch.where(own_shots_TS > 1, batch.y_TS, torch.full_like(batch.y_TS, -1))
-
-        def leave_one_out_loss(fast: Fast) -> Tensor:
-            scale_TF = base_TF * _bounded(fast["offset"]).exp()
-            logits_TSW = _leave_one_out_logits(
-                linear_TSF * scale_TF[:, None], labels_TSW, batch.shots_TW
-            )
-            return cross_entropy(
-                without_absent_ways(gain * logits_TSW, batch.way_mask_TW), scored_TS
-            )
+        left_out = LeaveOneOut(linear_TSF, labels_TSW, batch.shots_TW)
+        own_shots_TS1 = (labels_TSW * batch.shots_TW[:, None]).sum(-1, keepdim=True)
+        scored_TS1 = (own_shots_TS1 > 1).to(labels_TSW.dtype)
+        weight_TS1 = gain * scored_TS1 / scored_TS1.sum(1, keepdim=True).clamp_min(1)
 
         def direction(fast: Fast) -> Fast:
+            # The gradient of the mean cross-entropy of the scored rows, in closed form.
+            tanh_TF = torch.tanh(fast["offset"] / _MAX_OFFSET)
+            squared_TF = (base_TF * (_MAX_OFFSET * tanh_TF).exp()).square()
+            logits_TSW = without_absent_ways(gain * left_out.logits(squared_TF), batch.way_mask_TW)
+            error_TSW = weight_TS1 * (logits_TSW.softmax(-1) - labels_TSW)
+            slope_TF = 2 * squared_TF * (1 - tanh_TF.square())
+            gradient_TF = slope_TF * left_out.pulled_back(error_TSW)
             # The loss is a mean over columns, so that one column's gradient shrinks with their
             # number; undoing that makes one rate fit narrow and wide tables.
-            gradient = support_gradient(leave_one_out_loss, fast, order="second", clip=_SCALE_CLIP)
-            return {"offset": (gradient["offset"] * columns_T1).clamp(-_SCALE_CLIP, _SCALE_CLIP)}
+            clipped_TF = gradient_TF.clamp(-_SCALE_CLIP, _SCALE_CLIP)
+            return {"offset": (clipped_TF * columns_T1).clamp(-_SCALE_CLIP, _SCALE_CLIP)}
 
         start = {"offset": torch.zeros_like(base_TF)}
         moved = descend(
@@ -154,14 +154,3 @@ class ColumnKernel(AbstractLearner):
 def _bounded(offset_TF: Tensor) -> Tensor:
     """Keeps log-scale offsets within +-3, smoothly: beyond that exp() runs away."""
     return _MAX_OFFSET * torch.tanh(offset_TF / _MAX_OFFSET)
-
-
-def _leave_one_out_logits(x_TSF: Tensor, labels_TSW: Tensor, shots_TW: Tensor) -> Tensor:
-    """Returns prototype logits of the support rows, each left out of its own class mean (TSW)."""
-    sums_TWF = labels_TSW.mT @ x_TSF
-    means_TWF = sums_TWF / shots_TW.clamp_min(1)[..., None]
-    own_shots_TS1 = (labels_TSW * shots_TW[:, None]).sum(-1, keepdim=True)
-    own_TSF = (labels_TSW @ sums_TWF - x_TSF) / (own_shots_TS1 - 1).clamp_min(1)
-    others_TSW = x_TSF @ means_TWF.mT - 0.5 * means_TWF.square().sum(-1)[:, None]
-    own_TS1 = (x_TSF * own_TSF).sum(-1, keepdim=True) - 0.5 * own_TSF.square().sum(-1, keepdim=True)
-    return torch.where(labels_TSW > 0, own_TS1, others_TSW)

@@ -52,17 +52,17 @@ def test_from_suite_to_export(run: Run, server: StandIn, folder: Path) -> None:
     """Listing, fetching and checking lead to a study that needs no server any more."""
     (folder / "shelf.yaml").write_text(STUDY)
 
-    listed = run("tables", "list", "openml:suite:99")
     fetched = run("tables", "fetch", "shelf.yaml")
+    listed = run("tables", "list", "openml:suite:99", "--offline")
     checked = run("tables", "check", "openml:suite:99", "--offline", "--json")
     server.stop()
     tuned = run("tune", "shelf.yaml")
 
     assert listed.code == fetched.code == checked.code == tuned.code == 0, tuned.err
-    assert "4 tables, 0 B" in listed.out
     assert listed.out.splitlines()[1].split()[:9] == [
-        *("openml", "suite", "99", "apples", "11", "1", "60", "3", "2")
+        *("openml", "suite", "99", "apples", "11", "1", "60", "3", "-")
     ]
+    assert "4 tables, " in listed.out
     assert "4/4 Apples: 60 rows, 3 columns" in fetched.err
     assert "OpenML suite 99: 4 tables, 4 of them downloaded now" in fetched.out
     assert (

@@ -1,4 +1,4 @@
-"""The dual head and the leave-one-out loss against direct formulations."""
+"""The dual head and what surrounds it against direct formulations."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from torch import Tensor
 from autometa.episodes import Episode, EpisodeBatch, EpisodeInputs
 from autometa.learners import AbstractLearner
 from autometa.learners._base import one_hot
-from autometa.learners._column_kernel import ColumnKernel, _leave_one_out_logits
+from autometa.learners._column_kernel import ColumnKernel
 from autometa.learners._column_statistics import COLUMN_STATISTICS, column_statistics
+from autometa.learners._leave_one_out import LeaveOneOut
 from autometa.learners._temperature import temperature
 
 MakeLearner = Callable[..., AbstractLearner]
@@ -147,27 +148,6 @@ def test_dual_steps_are_gradient_steps_on_an_explicit_head(
         )
 
 
-def test_leave_one_out_logits_are_those_of_brute_force(batch: EpisodeBatch) -> None:
-    """Each row is scored against its class mean without itself, and the other whole means."""
-    x_TSF = batch.x_support_TSFH[..., 0]
-
-    logits_TSW = _leave_one_out_logits(
-        x_TSF, one_hot(batch.y_TS, batch.ways).double(), batch.shots_TW
-    )
-
-    for task in range(batch.tasks):
-        y_S = batch.y_TS[task]
-        for row in (y_S >= 0).nonzero().flatten().tolist():
-            others = torch.arange(len(y_S)) != row
-            for way in batch.way_mask_TW[task].nonzero().flatten().tolist():
-                members = others & (y_S == way)
-                if not members.any():
-                    continue  # the only row of its class has no mean to be scored against
-                mean_F = x_TSF[task][members].mean(0)
-                expected = x_TSF[task, row] @ mean_F - 0.5 * mean_F @ mean_F
-                torch.testing.assert_close(logits_TSW[task, row, way], expected, rtol=0, atol=1e-12)
-
-
 def test_scales_descend_the_leave_one_out_loss(
     batch: EpisodeBatch, make_learner: MakeLearner
 ) -> None:
@@ -182,9 +162,9 @@ def test_scales_descend_the_leave_one_out_loss(
             adapted = learner.adapt(batch)
         scales.append(adapted["linear_scale"])
         labels_TSW = one_hot(batch.y_TS, batch.ways).double()
-        logits_TSW = learner.log_scale_gain.exp() * _leave_one_out_logits(
-            adapted["linear_support"], labels_TSW, batch.shots_TW
-        )
+        left_out = LeaveOneOut(adapted["linear_support"], labels_TSW, batch.shots_TW)
+        ones_TF = torch.ones_like(adapted["linear_scale"])
+        logits_TSW = learner.log_scale_gain.exp() * left_out.logits(ones_TF)
         logits_TSW = logits_TSW.masked_fill(~batch.way_mask_TW[:, None], float("-inf"))
         scored_TS = (labels_TSW @ batch.shots_TW[..., None])[..., 0] > 1
         own_TS = (logits_TSW.log_softmax(-1) * labels_TSW).nan_to_num().sum(-1)
