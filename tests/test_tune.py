@@ -24,6 +24,16 @@ workflow = sys.modules["autometa.tune"]
 tune, Event = workflow.tune, workflow.Event
 
 
+@pytest.fixture
+def little_study(little_study: Callable[..., StudySpec]) -> Callable[..., StudySpec]:
+    """Makes the little studies with one fresh seed of each finalist, unless a test has more."""
+
+    def make(**sections: Any) -> StudySpec:
+        return little_study(**sections | {"search": {"confirm": 1} | sections.get("search", {})})
+
+    return make
+
+
 def study_of(spec: StudySpec) -> optuna.Study:
     """Returns the study of a specification."""
     return load_study(open_storage(spec.storage), spec.name)
@@ -108,7 +118,7 @@ def test_second_run_confirms_the_same_finalists_with_less_time_left(
     little_study: Callable[..., StudySpec], steps: list[int]
 ) -> None:
     """The number of finalists is decided once, or a repeated command would test another winner."""
-    spec = little_study(search={"trials": 4, "pruner": "none"})
+    spec = little_study(search={"trials": 4, "pruner": "none", "confirm": 2})
     first = tune(spec)
     study = study_of(spec)
     study.set_user_attr("autometa:spent:elsewhere", 1e6)
@@ -163,6 +173,10 @@ def test_changed_space_is_refused_before_anything_is_made(
     assert {p: p.stat().st_mtime_ns for p in Path().rglob("*") if p.is_file()} == before
 
 
+_UNDISTURBED: dict[str, bytes] = {}
+"""Files of the export of a study that was not stopped; made by the first test that needs them."""
+
+
 @pytest.mark.parametrize("stage", ["baselines", "search", "confirm"])
 def test_stopped_command_goes_on_where_it_was(
     stage: str,
@@ -190,9 +204,10 @@ def test_stopped_command_goes_on_where_it_was(
     assert "RUNNING" not in states
     result = tune(spec)
 
-    undisturbed = tune(little_study(name="undisturbed"))
+    if not _UNDISTURBED:
+        _UNDISTURBED.update(files_of(tune(little_study(name="undisturbed")).folder))
     for name in ("weights.safetensors", "scores.parquet"):
-        assert files_of(result.folder)[name] == files_of(undisturbed.folder)[name]
+        assert files_of(result.folder)[name] == _UNDISTURBED[name]
     assert result.export.provenance["test_reads"] == 1
 
 

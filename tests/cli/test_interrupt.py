@@ -30,7 +30,7 @@ def test_an_interrupted_study_is_gone_on_with(
 ) -> None:
     """Ctrl-C in a trial ends with 130 and one line; the same command then finishes the study."""
     monkeypatch.setenv("AUTOMETA_CACHE", environment["AUTOMETA_CACHE"])
-    steps = ["--set", "training.outer_steps=120", "--set", "training.rungs=[120]"]
+    steps = ["--set", "training.outer_steps=80", "--set", "training.rungs=[80]"]
     arguments = ["tune", "tiny.yaml", *steps, "--trials", str(workers)]
     process = subprocess.Popen(
         [sys.executable, "-m", "autometa", *arguments, "--workers", str(workers)],
