@@ -22,15 +22,15 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from autometa.config import StudySpec, spec_from_dict
-from autometa.errors import AutometaError, StoppedError, UserError
+from autometa.errors import StoppedError, UserError
 from autometa.evaluation import ScoreSheet
 from autometa.export import Export, read_export
-from autometa.logging import get_logger
 from autometa.search import (
     SECONDS,
     Confirmed,
     Progress,
     StudyData,
+    Ticker,
     confirm,
     fetched_spec,
     finalists,
@@ -66,7 +66,6 @@ _LEAST_SECONDS = 1.0
 """A search is not started, or started again, for less."""
 
 _CLOCK_JUMP_SECONDS = 5.0
-_logger = get_logger(__name__)
 
 Stage: TypeAlias = Literal[
     "fetch", "tables", "study", "baselines", "search", "confirm", "test", "export"
@@ -178,7 +177,10 @@ class _Run:
             )
         )
         # Reading tables is part of the command's seconds.
-        with SpentSeconds(self.study, since=self.started) as spent, _Ticker(spent.beat):
+        with (
+            SpentSeconds(self.study, since=self.started) as spent,
+            Ticker(spent.beat, seconds=_TICK_SECONDS),
+        ):
             self._search(spent)
             self._stop_if_asked("during the search")
             confirmed = self._confirm(spent)
@@ -262,7 +264,7 @@ class _Run:
 
         tick()
         if self.workers == 1:
-            with _Ticker(tick):
+            with Ticker(tick, seconds=_TICK_SECONDS):
                 run_worker(
                     absolute_url(self.spec.storage),
                     self.spec.name,
@@ -359,39 +361,6 @@ class _Run:
     def _stop_if_asked(self, where: str) -> None:
         if self.stop.is_set():
             raise StoppedError(f"stopped {where}; run the same command to go on")
-
-
-class _Ticker:
-    """Calls a function twice a second in a thread while this one is busy.
-
-    A storage that fails for a moment is logged and the calls go on; any other error, such as one
-    of the caller's ``on_event``, ends them and is raised at the end.
-    """
-
-    def __init__(self, tick: Callable[[], object]) -> None:
-        self._tick = tick
-        self._error: Exception | None = None
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
-        self._end.set()
-        self._thread.join()
-        if kind is None and self._error is not None:
-            raise self._error
-
-    def _run(self) -> None:
-        while not self._end.wait(_TICK_SECONDS):
-            try:
-                self._tick()
-            except AutometaError as error:
-                _logger.warning("progress could not be read or kept: %s", error)
-            except Exception as error:
-                self._error = error
-                return
 
 
 def _affordable_finalists(

@@ -34,6 +34,7 @@ from autometa.search._study import require_same_tables as require_same_tables
 from autometa.search._study import run_folder_of as run_folder_of
 from autometa.search._study import set_deadline as set_deadline
 from autometa.search._threads import one_thread as one_thread
+from autometa.search._ticker import Ticker as Ticker
 from autometa.search._worker import WorkerReport as WorkerReport
 from autometa.search._worker import run_worker as run_worker
 
@@ -62,6 +63,7 @@ __all__ = [
     "Progress",
     "RungCorrelation",
     "StudyData",
+    "Ticker",
     "WorkerReport",
     "advantage_over_best",
     "candidate_config",

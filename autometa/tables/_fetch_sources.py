@@ -58,20 +58,19 @@ def sources_of(spec: TablesSpec) -> list[Source]:
 
 
 def settled(source: Source, cache_dir: str | os.PathLike[str] | None = None) -> Source:
-    """Returns a source whose ``without`` names every member that the cache does not have whole.
+    """Returns a source whose ``without`` names the members that it does without by now.
 
     Args:
-        source: a source of the study file; those that are not OpenML's are returned as they are.
+        source: a source of the study file; those that are not OpenML's are returned as they are,
+            and those that lack what they must have.
         cache_dir: the cache folder; ``default_cache_dir()`` where None.
     """
     if source.source != "openml":
         return source
-    from autometa.tables.openml import Settings, Store, absent_ids
+    from autometa.tables.openml import Settings, Store
+    from autometa.tables.openml import settled as settled_openml
 
-    absent = absent_ids(source, Store(Settings.from_environment().server, cache_dir))
-    if not absent:
-        return source
-    return source.model_copy(update={"without": (*(source.without or ()), *absent)})
+    return settled_openml(source, Store(Settings.from_environment().server, cache_dir))
 
 
 def is_offline() -> bool:

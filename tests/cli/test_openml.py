@@ -91,6 +91,9 @@ def test_study_goes_on_with_the_tables_that_were_enough(
     fetched = run("tables", "fetch", "shelf.yaml")
     server.stop()
     later = run("tune", "shelf.yaml", "--trials", "2")
+    fresh = STUDY.replace("name: shelf", "name: fresh").replace("suite: 99", "tasks: [1011, 1099]")
+    (folder / "fresh.yaml").write_text(fresh)
+    partial = run("tune", "fresh.yaml", "--offline")
     (folder / "shelf.yaml").write_text(study.replace("suite: 99", "suite: 98"))
     other = run("tune", "shelf.yaml", "--offline")
 
@@ -99,6 +102,8 @@ def test_study_goes_on_with_the_tables_that_were_enough(
     assert fetched.code == 0
     assert server.downloads(14) == 1
     assert later.code == 0, later.err
+    assert partial.code == 1
+    assert "1 of the tables of OpenML's tasks 1011, 1099 are not in the cache" in partial.err
     assert other.code == 1
     assert "suite 98 is not in the cache" in other.err
 

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ class Child:
 
 
 @contextlib.contextmanager
-def private_folder(parent: Path) -> Any:
+def private_folder(parent: Path) -> Iterator[Path]:
     """Yields a folder that is this process's own, and removes it in the end.
 
     Raises:

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from autometa.errors import RunError, UserError
 from autometa.tables.openml._facts import dataset_facts, dataset_of, suite_members
 from autometa.tables.openml._failures import NETWORK, PASSING
+from autometa.tables.openml._gaps import check_complete
 from autometa.tables.openml._members import Listing, Member, Refusal, listing_of
 from autometa.tables.openml._session import RefusedError, Session, UnansweredError
 from autometa.tables.openml._store import Store
@@ -96,40 +96,6 @@ def fetch(
     report.bytes = _bytes_of(members, session.store)
     check_complete(source, session.store, refused=report.refused, missing=report.failed)
     return report
-
-
-def check_complete(
-    source: OpenmlSource, store: Store, *, refused: dict[str, str], missing: dict[str, str]
-) -> None:
-    """Checks that a source has what it must have.
-
-    Named members must all be there. Of a suite, members that OpenML does not have are left out;
-    others must be there. Where the source sets ``min_tables``, that many are enough.
-
-    Args:
-        source: the source.
-        store: the cache.
-        refused: members that OpenML does not have for us, and why.
-        missing: members that are not in the cache, and why.
-
-    Raises:
-        UserError: a named member is refused.
-        RunError: something is missing that a later fetch may bring.
-    """
-    if source.min_tables is not None:
-        return  # counted when the tables are read: others may turn out to be unusable
-    if refused and source.suite is None:
-        name, reason = next(iter(refused.items()))
-        raise UserError(
-            f"every table that is named must exist on OpenML, but {name} cannot be used "
-            f"({reason}): leave it out"
-        )
-    if missing:
-        name, reason = next(iter(missing.items()))
-        raise RunError(
-            f"{len(missing)} of the tables of OpenML's {source} are not in the cache "
-            f"{str(store.cache)!r} ({name}: {reason}); get them with: {source.fetch_command()}"
-        )
 
 
 class _Fetch:

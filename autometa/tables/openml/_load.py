@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from autometa.errors import RunError, UserError
 from autometa.tables._contents import make_table
 from autometa.tables._records import Skipped, StoredTable, Table
-from autometa.tables.openml._fetch import check_complete
+from autometa.tables.openml._gaps import check_complete, gaps
 from autometa.tables.openml._members import (
     Listing,
     Member,
-    Refusal,
     family_of,
     listing_of,
     members_of,
@@ -53,7 +52,7 @@ def load_openml(
             f"OpenML's {source} is not in the cache {str(store.cache)!r}; get its tables with: "
             f"{source.fetch_command()}"
         )
-    refused, missing = _gaps(members, store)
+    refused, missing = gaps(members, store)
     check_complete(source, store, refused=refused, missing=missing)
     tables: list[ScaledTable] = []
     skipped = [Skipped(name, reason) for name, reason in {**refused, **missing}.items()]
@@ -76,26 +75,6 @@ def load_openml(
             f"but gives {len(tables)} of {len(members)}{first}: {remedy}"
         )
     return tables, skipped
-
-
-def absent_ids(source: OpenmlSource, store: Store) -> list[int]:
-    """Returns the ids of a source's members that the store does not have whole."""
-    members = members_of(source, store) or []
-    refused, missing = _gaps(members, store)
-    return [member.id for member in members if str(member) in refused.keys() | missing.keys()]
-
-
-def _gaps(members: list[Member], store: Store) -> tuple[dict[str, str], dict[str, str]]:
-    """Returns which members OpenML refused and which are not in the cache, and why."""
-    refused: dict[str, str] = {}
-    missing: dict[str, str] = {}
-    for member in members:
-        listing = listing_of(member, store)
-        if isinstance(listing, Refusal):
-            refused[str(member)] = listing.reason
-        elif listing is None or store.table_sha256(listing.dataset) is None:
-            missing[str(member)] = "not fetched"
-    return refused, missing
 
 
 def _stored(member: Member, source: OpenmlSource, store: Store) -> StoredTable:

@@ -65,9 +65,9 @@ class Refusal:
     reason: str
 
 
-def suite_record(suite: int | str) -> str:
+def suite_record(suite: int) -> str:
     """Returns the name of a suite's record in the store."""
-    return "suite-" + re.sub(r"[^A-Za-z0-9.-]", "_", str(suite))
+    return f"suite-{suite}"
 
 
 def members_of(source: OpenmlSource, store: Store) -> list[Member] | None:

@@ -15,7 +15,7 @@ from openml_stand_in import Entry, Fault, StandIn
 
 from autometa.config import FilesSource, OpenmlSource
 from autometa.errors import RunError, UserError
-from autometa.tables import fetch_sources, load_source
+from autometa.tables import fetch_sources, load_source, settled
 from autometa.tables.openml import (
     FetchProgress,
     Session,
@@ -179,6 +179,27 @@ def test_what_is_named_must_be_there(
         load_source(OpenmlSource(tasks=(1011, 77)))
     with pytest.raises(UserError, match="one target, but OpenML names none for 'tablebc'"):
         load_source(OpenmlSource(datasets=(12,)))
+
+
+def test_a_source_settles_without_what_it_may_lack_alone(
+    serve: Serve, make_entry: MakeEntry, open_session: OpenSession
+) -> None:
+    """What was refused is written down; a table that must be there is still asked for."""
+    server = serve(make_entry(11), make_entry(12))
+    server.suites[99].append(77)
+    server.faults.append(Fault("/data/12$", "page", status=503))
+    with open_session() as session:
+        fetch(OpenmlSource(suite=99, min_tables=1), session)
+
+    assert settled(OpenmlSource(suite=99)).without is None
+    assert settled(OpenmlSource(tasks=(1011, 1012))).without is None
+    assert settled(OpenmlSource(tasks=(1012,), min_tables=1)).without is None
+    assert settled(OpenmlSource(suite=99, min_tables=3)).without is None
+    assert settled(OpenmlSource(suite=99, min_tables=1)).without == (1012, 77)
+    assert settled(OpenmlSource(suite=99, without=(1012,))).without == (1012, 77)
+    assert settled(OpenmlSource(tasks=(1011, 77), min_tables=1)).without == (77,)
+    with pytest.raises(RunError, match="1 of the tables of OpenML's suite 99 are not in the cache"):
+        load_source(SUITE)
 
 
 def test_asking_again_replaces_what_is_known_by_answers_alone(
