@@ -1,6 +1,7 @@
 """Few-shot episodes: tables and a seed become batches of tasks as dense tensors."""
 
 from autometa.episodes._batch import EpisodeBatch as EpisodeBatch
+from autometa.episodes._column_statistics import COLUMN_STATISTICS as COLUMN_STATISTICS
 from autometa.episodes._episode import MIN_QUERIES as MIN_QUERIES
 from autometa.episodes._episode import Episode as Episode
 from autometa.episodes._episode import draw_episode as draw_episode
@@ -16,6 +17,7 @@ from autometa.episodes._pack import principal_axes as principal_axes
 from autometa.episodes._training import TrainingEpisodes as TrainingEpisodes
 
 __all__ = [
+    "COLUMN_STATISTICS",
     "MIN_QUERIES",
     "Episode",
     "EpisodeBatch",

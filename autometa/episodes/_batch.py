@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import torch
 from torch import Tensor
+
+from autometa.episodes._column_statistics import support_statistics
+
+_MAX_WAYS = 5
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,79 @@ class EpisodeBatch:
         """Cells of the query rows."""
         return self.x_TRFH[:, self.support_rows :]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tensors, those included that are computed when first asked for."""
+        tensors = [getattr(self, field.name) for field in fields(self)]
+        tensors += [self.labels_TWS, self.averaging_TWS, self.query_shares_TWQ]
+        tensors += [self.column_statistics_TFJ]
+        return sum(tensor.nbytes for tensor in tensors if tensor is not None)
+
+    # No weight of a learner has a part in what follows: it is computed once for all candidates
+    # that train on the batch, or are scored on it.
+
+    @cached_property
+    def labels_TWS(self) -> Tensor:
+        """One-hot support labels, in the precision of the cells; rows of padding are zero."""
+        return self._one_hot(self.y_TS)
+
+    @property
+    def labels_TSW(self) -> Tensor:
+        """The same, seen with rows before ways."""
+        return self.labels_TWS.mT
+
+    @cached_property
+    def averaging_TWS(self) -> Tensor:
+        """One-hot support labels over the rows of their class: products with them are means."""
+        return self.labels_TWS / self.shots_TW.clamp_min(1)[..., None]
+
+    @cached_property
+    def query_shares_TWQ(self) -> Tensor:
+        """One-hot query labels over the query rows of their task and over the tasks.
+
+        The mean over tasks of each one's mean over rows is a sum with these weights.
+        """
+        rows_T11 = (self.y_TQ >= 0).sum(1).clamp_min(1)[:, None, None]
+        return self._one_hot(self.y_TQ) / (rows_T11 * self.tasks)
+
+    @cached_property
+    def log_shots_T(self) -> Tensor:
+        """Logarithm of the mean number of support rows per class."""
+        return (self.shots_TW.sum(1) / self.way_mask_TW.sum(1)).log()
+
+    @cached_property
+    def facts_TJ(self) -> Tensor:
+        """What is known of a task before its rows are read: four facts, each of the order of one.
+
+        The logarithms of shots, columns and rows seen, and the ways, clamped to those of training.
+        """
+        dtype = self.x_TRFH.dtype
+        ways_T = self.way_mask_TW.sum(1).clamp_max(_MAX_WAYS).to(dtype)
+        columns_T = self.column_mask_TF.sum(1).clamp_min(1).to(dtype)
+        facts = [
+            self.log_shots_T,
+            (ways_T - 3) / 2,
+            columns_T.log() / 3 - 1,
+            self.fit_rows_T.clamp_min(1).log() / 4 - 1,
+        ]
+        return torch.stack(facts, 1)
+
+    @cached_property
+    def column_statistics_TFJ(self) -> Tensor:
+        """What the rows that the scaling saw and the labelled rows tell of each column.
+
+        ``COLUMN_STATISTICS`` of them.
+        """
+        return torch.cat([self.stats_TFJ, support_statistics(self)], -1)
+
+    def _one_hot(self, y_TR: Tensor) -> Tensor:
+        ways_W1 = torch.arange(self.ways, device=y_TR.device)[:, None]
+        return (y_TR[:, None] == ways_W1).to(self.x_TRFH.dtype)
+
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> EpisodeBatch:
         """Returns the batch on a device, its floating tensors in the given precision."""
+        if self.x_TRFH.device == torch.device(device) and dtype in {None, self.x_TRFH.dtype}:
+            return self
         moved = {}
         for field in fields(self):
             tensor = getattr(self, field.name)

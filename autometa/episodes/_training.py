@@ -1,7 +1,8 @@
 """The endless stream of meta-training batches, as a pure function of (seed, step).
 
 A worker that resumes at step t, or a second worker with the same seed, sees exactly the batches
-that an undisturbed run would have seen; no generator state is stored anywhere.
+that an undisturbed run would have seen; no generator state is stored anywhere. All candidates of a
+study train on the same batches, so that a worker draws them once and keeps them.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class TrainingEpisodes:
         synthetic_share: share of the tasks that come from synthetic tables.
         augmented_share: share of the other tasks whose labels are relabelled columns or clusters.
         components: principal axes to add to the batches; none where None.
+        kept_bytes: memory for batches that are kept for the next candidate; those that are asked
+            for once it is full are drawn anew each time.
 
     Raises:
         UserError: no table is given at all.
@@ -64,6 +67,7 @@ class TrainingEpisodes:
         synthetic_share: float,
         augmented_share: float,
         components: int | None,
+        kept_bytes: int = 0,
     ) -> None:
         if not real and not synthetic:
             raise UserError(
@@ -85,12 +89,21 @@ class TrainingEpisodes:
         )
         self._class_rows: dict[int, list[IntArray]] = {}
         self._group: tuple[int, list[EpisodeBatch]] | None = None
+        self._kept: dict[int, list[EpisodeBatch]] = {}
+        self._room = kept_bytes
 
     def batch(self, step: int) -> EpisodeBatch:
         """Returns the batch of one outer step, counted from 0."""
         group, position = divmod(step, _GROUP)
+        kept = self._kept.get(group)
+        if kept is not None:
+            return kept[position]
         if self._group is None or self._group[0] != group:
             self._group = (group, self._draw_group(group))
+            size = sum(batch.nbytes for batch in self._group[1])
+            if size <= self._room:
+                self._kept[group] = self._group[1]
+                self._room -= size
         return self._group[1][position]
 
     def _draw_group(self, group: int) -> list[EpisodeBatch]:

@@ -1,6 +1,7 @@
 """Evaluation: predictors and fixed episodes become a score sheet, and figures with intervals."""
 
 from autometa.evaluation._baseline_cache import score_baselines as score_baselines
+from autometa.evaluation._batches import EvaluationBatches as EvaluationBatches
 from autometa.evaluation._bootstrap import Advantage as Advantage
 from autometa.evaluation._evaluate import score_learner as score_learner
 from autometa.evaluation._metrics import METRICS as METRICS
@@ -15,6 +16,7 @@ __all__ = [
     "METRICS",
     "Advantage",
     "EpisodeScores",
+    "EvaluationBatches",
     "EvaluationTask",
     "ScoreSheet",
     "WinsLosses",

@@ -19,6 +19,8 @@ Everything is symmetric in the classes and in the columns, so that any number of
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -27,21 +29,18 @@ from autometa.episodes import EpisodeBatch
 from autometa.learners._base import (
     AbstractLearner,
     Adapted,
-    one_hot,
     without_absent_ways,
 )
 from autometa.learners._column_network import column_network, mixture
-from autometa.learners._column_statistics import column_statistics
-from autometa.learners._inner_loop import Fast, descend
 from autometa.learners._kernel_head import KernelHead
 from autometa.learners._leave_one_out import LeaveOneOut
+from autometa.learners._scale_descent import bounded, descend_scales
 from autometa.learners._temperature import TEMPERATURE_WEIGHTS, temperature
 
 _START = (0.0, 0.0, -0.5, -0.3)
 """Log-scale and mixing logit of the linear kernel, then mixing logit and log-scale of the Laplace
 kernel, which starts with slightly smaller scales and more rank-gauss."""
-_SCALE_CLIP = 3.0
-_MAX_OFFSET = 3.0
+_LOG_LAPLACE = math.log(4.0)
 
 
 class ColumnKernel(AbstractLearner):
@@ -71,86 +70,96 @@ class ColumnKernel(AbstractLearner):
 
     def adapt(self, batch: EpisodeBatch) -> Adapted:
         """Reads the columns, moves their scales where configured, and fits the head."""
-        labels_TSW = one_hot(batch.y_TS, batch.ways).to(batch.x_TRFH.dtype)
-        outputs_TFO = self.column_network(column_statistics(batch, labels_TSW))
-        mask_TF = batch.column_mask_TF.to(outputs_TFO.dtype)
-        columns_T1 = mask_TF.sum(1, keepdim=True).clamp_min(1)
-        linear_mix_TF, laplace_mix_TF = outputs_TFO[..., 1:3].sigmoid().unbind(-1)
-        linear_TSF = mixture(batch.x_support_TSFH, linear_mix_TF)
-
-        offset_TF = torch.zeros_like(mask_TF)
-        laplace_offset_TF = offset_TF
-        if self.config.adapt == "head+scales":
-            base_TF = 1.5 * outputs_TFO[..., 0].exp() * mask_TF / columns_T1.sqrt()
-            offset_TF = self._adapted_offset(batch, labels_TSW, linear_TSF, base_TF, columns_T1)
-            laplace_offset_TF = offset_TF * self.laplace_share.sigmoid()
-        adapted = {
-            "linear_mix": linear_mix_TF,
-            "laplace_mix": laplace_mix_TF,
-            "linear_scale": 1.5
-            * (outputs_TFO[..., 0] + offset_TF).exp()
-            * mask_TF
-            / columns_T1.sqrt(),
-            "laplace_scale": (outputs_TFO[..., 3] + laplace_offset_TF).exp() * mask_TF / columns_T1,
-            "way_mask": batch.way_mask_TW,
-            "temperature": temperature(self.log_temperature, batch),
-        }
-        adapted["linear_support"] = linear_TSF * adapted["linear_scale"][:, None]
-        adapted["laplace_support"] = (
-            mixture(batch.x_support_TSFH, laplace_mix_TF) * adapted["laplace_scale"][:, None]
-        )
-        kernel_TSS = self._kernel(adapted, adapted["linear_support"], adapted["laplace_support"])
-        return adapted | self.head.fit(kernel_TSS, labels_TSW, batch.shots_TW, batch.way_mask_TW)
+        adapted = self._scales(batch)
+        linear_TSF, laplace_TSF = _scaled(batch.x_support_TSFH, adapted)
+        adapted |= {"linear_support": linear_TSF, "laplace_support": laplace_TSF}
+        kernel_TSS = _kernel(adapted, linear_TSF, laplace_TSF)
+        return adapted | self.head.fit(kernel_TSS, batch)
 
     def predict(self, adapted: Adapted, x_TQFH: Tensor) -> Tensor:
         """Compares query rows with the support rows and applies the fitted head."""
-        linear_TQF = mixture(x_TQFH, adapted["linear_mix"]) * adapted["linear_scale"][:, None]
-        laplace_TQF = mixture(x_TQFH, adapted["laplace_mix"]) * adapted["laplace_scale"][:, None]
-        kernel_TQS = self._kernel(adapted, linear_TQF, laplace_TQF)
-        logits_TQW = self.head.logits(adapted, kernel_TQS) * adapted["temperature"][:, None, None]
-        return without_absent_ways(logits_TQW, adapted["way_mask"])
+        linear_TQF, laplace_TQF = _scaled(x_TQFH, adapted)
+        kernel_TQS = _kernel(adapted, linear_TQF, laplace_TQF)
+        return self._logits(adapted, kernel_TQS)
 
-    def _kernel(self, adapted: Adapted, linear_TRF: Tensor, laplace_TRF: Tensor) -> Tensor:
-        weights = self.log_kernel_weights.exp()
-        linear_TRS = linear_TRF @ adapted["linear_support"].mT
-        distance_TRS = torch.cdist(laplace_TRF, adapted["laplace_support"], p=1.0)
-        return weights[0] * linear_TRS + 4 * weights[1] * torch.exp(-distance_TRS)
+    def forward(self, batch: EpisodeBatch) -> Tensor:
+        """Returns what ``adapt`` and ``predict`` give, from one kernel of all rows (TQW)."""
+        adapted = self._scales(batch)
+        support = batch.support_rows
+        linear_TRF, laplace_TRF = _scaled(batch.x_TRFH, adapted)
+        adapted["linear_support"] = linear_TRF[:, :support]
+        adapted["laplace_support"] = laplace_TRF[:, :support]
+        kernel_TRS = _kernel(adapted, linear_TRF, laplace_TRF)
+        adapted |= self.head.fit(kernel_TRS[:, :support], batch)
+        return self._logits(adapted, kernel_TRS[:, support:])
+
+    def _scales(self, batch: EpisodeBatch) -> Adapted:
+        """Returns how columns are mixed and scaled, and what else the columns tell of a task.
+
+        The scales hold the weights of the kernels: half of the linear one's logarithm in each
+        factor of its products.
+        """
+        outputs_TFO = self.column_network(batch.column_statistics_TFJ)
+        mask_TF = batch.column_mask_TF.to(outputs_TFO.dtype)
+        columns_T1 = mask_TF.sum(1, keepdim=True).clamp_min(1)
+        linear_share_TF = 1.5 * mask_TF / columns_T1.sqrt()
+        linear_log_TF, laplace_log_TF = outputs_TFO[..., 0], outputs_TFO[..., 3]
+        mix_TFL = outputs_TFO[..., 1:3].sigmoid()
+        if self.config.adapt == "head+scales":
+            offset_TF = self._adapted_offset(
+                batch,
+                mixture(batch.x_support_TSFH, mix_TFL[..., 0]),
+                linear_log_TF.exp() * linear_share_TF,
+                columns_T1,
+            )
+            linear_log_TF = linear_log_TF + offset_TF
+            laplace_log_TF = laplace_log_TF + offset_TF * self.laplace_share.sigmoid()
+        linear_log_TF = linear_log_TF + 0.5 * self.log_kernel_weights[0]
+        return {
+            "linear_mix": mix_TFL[..., 0],
+            "laplace_mix": mix_TFL[..., 1],
+            "linear_scale": linear_log_TF.exp() * linear_share_TF,
+            "laplace_scale": laplace_log_TF.exp() * (mask_TF / columns_T1),
+            "log_height": self.log_kernel_weights[1] + _LOG_LAPLACE,
+            "way_mask": batch.way_mask_TW,
+            "temperature": temperature(self.log_temperature, batch),
+        }
+
+    def _logits(self, adapted: Adapted, kernel_TQS: Tensor) -> Tensor:
+        logits_TWQ = self.head.logits(adapted, kernel_TQS) * adapted["temperature"][:, None, None]
+        return without_absent_ways(logits_TWQ.mT, adapted["way_mask"])
 
     def _adapted_offset(
-        self,
-        batch: EpisodeBatch,
-        labels_TSW: Tensor,
-        linear_TSF: Tensor,
-        base_TF: Tensor,
-        columns_T1: Tensor,
+        self, batch: EpisodeBatch, linear_TSF: Tensor, base_TF: Tensor, columns_T1: Tensor
     ) -> Tensor:
         """Returns the offset of each column's log-scale after the inner loop (TF)."""
-        gain = self.log_scale_gain.exp()
-        left_out = LeaveOneOut(linear_TSF, labels_TSW, batch.shots_TW)
-        own_shots_TS1 = (labels_TSW * batch.shots_TW[:, None]).sum(-1, keepdim=True)
-        scored_TS1 = (own_shots_TS1 > 1).to(labels_TSW.dtype)
-        weight_TS1 = gain * scored_TS1 / scored_TS1.sum(1, keepdim=True).clamp_min(1)
-
-        def direction(fast: Fast) -> Fast:
-            # The gradient of the mean cross-entropy of the scored rows, in closed form.
-            tanh_TF = torch.tanh(fast["offset"] / _MAX_OFFSET)
-            squared_TF = (base_TF * (_MAX_OFFSET * tanh_TF).exp()).square()
-            logits_TSW = without_absent_ways(gain * left_out.logits(squared_TF), batch.way_mask_TW)
-            error_TSW = weight_TS1 * (logits_TSW.softmax(-1) - labels_TSW)
-            slope_TF = 2 * squared_TF * (1 - tanh_TF.square())
-            gradient_TF = slope_TF * left_out.pulled_back(error_TSW)
-            # The loss is a mean over columns, so that one column's gradient shrinks with their
-            # number; undoing that makes one rate fit narrow and wide tables.
-            clipped_TF = gradient_TF.clamp(-_SCALE_CLIP, _SCALE_CLIP)
-            return {"offset": (clipped_TF * columns_T1).clamp(-_SCALE_CLIP, _SCALE_CLIP)}
-
-        start = {"offset": torch.zeros_like(base_TF)}
-        moved = descend(
-            start, direction, inner_lr=self.config.inner_lr, inner_steps=self.config.inner_steps
+        left_out = LeaveOneOut(linear_TSF, batch.labels_TWS, batch.shots_TW)
+        scored_TW = (batch.shots_TW > 1).to(linear_TSF.dtype)
+        scored_T1S = (batch.labels_TWS * scored_TW[..., None]).sum(1, keepdim=True)
+        offset_TF = descend_scales(
+            left_out,
+            base_TF.square(),
+            self.log_scale_gain.exp(),
+            labels_TWS=batch.labels_TWS,
+            weight_T1S=scored_T1S / scored_T1S.sum(2, keepdim=True).clamp_min(1),
+            way_mask_TW=batch.way_mask_TW,
+            columns_T1=columns_T1,
+            inner_lr=self.config.inner_lr,
+            inner_steps=self.config.inner_steps,
         )
-        return _bounded(moved["offset"])
+        return bounded(offset_TF)
 
 
-def _bounded(offset_TF: Tensor) -> Tensor:
-    """Keeps log-scale offsets within +-3, smoothly: beyond that exp() runs away."""
-    return _MAX_OFFSET * torch.tanh(offset_TF / _MAX_OFFSET)
+def _scaled(x_TRFH: Tensor, adapted: Adapted) -> tuple[Tensor, Tensor]:
+    """Returns rows as the linear and as the Laplace kernel compare them (TRF each)."""
+    return (
+        mixture(x_TRFH, adapted["linear_mix"]) * adapted["linear_scale"][:, None],
+        mixture(x_TRFH, adapted["laplace_mix"]) * adapted["laplace_scale"][:, None],
+    )
+
+
+def _kernel(adapted: Adapted, linear_TRF: Tensor, laplace_TRF: Tensor) -> Tensor:
+    """Returns the kernel of rows with the support rows (TRS)."""
+    distance_TRS = torch.cdist(laplace_TRF, adapted["laplace_support"].contiguous(), p=1.0)
+    laplace_TRS = torch.exp(adapted["log_height"] - distance_TRS)
+    return torch.baddbmm(laplace_TRS, linear_TRF, adapted["linear_support"].mT)

@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from autometa.learners._column_statistics import COLUMN_STATISTICS
+from autometa.episodes import COLUMN_STATISTICS
 
 
 def column_network(

@@ -14,10 +14,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from autometa.learners._inner_loop import Fast, descend
+from autometa.episodes import EpisodeBatch
+from autometa.learners._head_descent import descend_head
 
 _DECAY_SCALE = 0.1
-_BIAS_RATE = 0.5
 
 
 class KernelHead(nn.Module):
@@ -36,49 +36,39 @@ class KernelHead(nn.Module):
         self.log_decay = nn.Parameter(torch.tensor(-4.0))
         self.balance = nn.Parameter(torch.zeros(()))
 
-    def fit(
-        self, kernel_TSS: Tensor, labels_TSW: Tensor, shots_TW: Tensor, way_mask_TW: Tensor
-    ) -> dict[str, Tensor]:
-        """Returns the dual weights (alpha TSW, bias TW).
+    def fit(self, kernel_TSS: Tensor, batch: EpisodeBatch) -> dict[str, Tensor]:
+        """Returns the dual weights (alpha TWS, bias TW) of the head that fits the support rows.
 
         Args:
             kernel_TSS: kernel between the support rows.
-            labels_TSW: one-hot support labels, zero for padding.
-            shots_TW: rows of each class, 0 for absent ways.
-            way_mask_TW: True where a class exists.
+            batch: their labels and counts.
         """
-        ways_T11 = way_mask_TW.sum(1)[:, None, None].to(kernel_TSS.dtype)
-        support_T1 = shots_TW.sum(1, keepdim=True)
-        mean_shots_T1 = support_T1 / ways_T11[:, 0]
-        log_shots_T1 = mean_shots_T1.log()
-        present_TW = way_mask_TW.to(kernel_TSS.dtype)
+        labels_TWS, averaging_TWS = batch.labels_TWS, batch.averaging_TWS
+        present_TW1 = batch.way_mask_TW.to(kernel_TSS.dtype)[..., None]
+        ways_T11 = present_TW1.sum(1, keepdim=True)
+        support_T11 = batch.shots_TW.sum(1)[:, None, None]
 
-        averages_TSW = labels_TSW / shots_TW.clamp_min(1)[:, None]
-        norms_TW = (averages_TSW * (kernel_TSS @ averages_TSW)).sum(1)
-        gain_T1 = (self.log_gain[0] + self.log_gain[1] * log_shots_T1).exp()
-        centred_TSW = averages_TSW - averages_TSW.sum(-1, keepdim=True) / ways_T11
-        centred_norms_TW = norms_TW - (norms_TW * present_TW).sum(1, keepdim=True) / ways_T11[:, 0]
-        start = {
-            "alpha": gain_T1[..., None] * centred_TSW * present_TW[:, None],
-            "bias": -0.5 * gain_T1 * centred_norms_TW * present_TW,
-        }
-
+        norms_TW1 = (averaging_TWS * (averaging_TWS @ kernel_TSS)).sum(2, keepdim=True)
+        gain_T11 = (self.log_gain[0] + self.log_gain[1] * batch.log_shots_T).exp()[:, None, None]
+        centred_TWS = averaging_TWS - averaging_TWS.sum(1, keepdim=True) / ways_T11
+        centred_norms_TW1 = norms_TW1 - norms_TW1.sum(1, keepdim=True) / ways_T11
         # Row weights between equal rows (balance -inf) and equal classes (balance +inf).
-        class_weight_TW = (mean_shots_T1 / shots_TW.clamp_min(1)) ** self.balance.sigmoid()
-        row_weight_TS1 = (labels_TSW @ class_weight_TW[..., None]) / support_T1[..., None]
-        decay = _DECAY_SCALE * self.log_decay.exp()
-
-        def direction(fast: Fast) -> Fast:
-            logits_TSW = kernel_TSS @ fast["alpha"] + fast["bias"][:, None]
-            logits_TSW = logits_TSW.masked_fill(~way_mask_TW[:, None], float("-inf"))
-            error_TSW = (logits_TSW.softmax(-1) - labels_TSW) * row_weight_TS1 * ways_T11
-            return {
-                "alpha": error_TSW + decay * fast["alpha"],
-                "bias": _BIAS_RATE * error_TSW.sum(1),
-            }
-
-        return descend(start, direction, inner_lr=self.head_lr, inner_steps=self.head_steps)
+        relative_TW1 = support_T11 / ways_T11 / batch.shots_TW.clamp_min(1)[..., None]
+        class_weight_TW1 = relative_TW1 ** self.balance.sigmoid() * (
+            self.head_lr * ways_T11 / support_T11
+        )
+        alpha_TWS, bias_TW = descend_head(
+            kernel_TSS,
+            gain_T11 * (centred_TWS * present_TW1),
+            (gain_T11 * centred_norms_TW1 * (-0.5 * present_TW1))[..., 0],
+            labels_TWS=labels_TWS,
+            rate_T1S=(labels_TWS * class_weight_TW1).sum(1, keepdim=True),
+            keep=1 - self.head_lr * _DECAY_SCALE * self.log_decay.exp(),
+            way_mask_TW=batch.way_mask_TW,
+            steps=self.head_steps,
+        )
+        return {"alpha": alpha_TWS, "bias": bias_TW}
 
     def logits(self, fitted: dict[str, Tensor], kernel_TQS: Tensor) -> Tensor:
-        """Returns the logits (TQW) of query rows from their kernel with the support rows."""
-        return kernel_TQS @ fitted["alpha"] + fitted["bias"][:, None]
+        """Returns the logits (TWQ) of query rows from their kernel with the support rows."""
+        return torch.baddbmm(fitted["bias"][..., None], fitted["alpha"], kernel_TQS.mT)

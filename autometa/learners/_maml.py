@@ -41,9 +41,8 @@ from autometa.learners._base import (
     without_absent_ways,
 )
 from autometa.learners._column_network import column_network, mixture
-from autometa.learners._column_statistics import column_statistics
 from autometa.learners._inner_loop import Order, descend, support_gradient
-from autometa.learners._temperature import TEMPERATURE_WEIGHTS, log_shots, temperature
+from autometa.learners._temperature import TEMPERATURE_WEIGHTS, temperature
 
 _INNER_CLIP = 1.0
 
@@ -130,8 +129,7 @@ class Maml(AbstractLearner):
             raise ValueError("this input form needs batches packed with the learner's components")
         mix_TF = torch.ones_like(mask_TF)
         if self.config.inputs == "columns":
-            labels_TSW = one_hot(batch.y_TS, batch.ways).to(mask_TF.dtype)
-            said_TFO = self.column_network(column_statistics(batch, labels_TSW))
+            said_TFO = self.column_network(batch.column_statistics_TFJ)
             scale_TF = scale_TF * said_TFO[..., 0].exp()
             mix_TF = said_TFO[..., 1].sigmoid()
         return {"mix": mix_TF, "projection": scale_TF[..., None] * batch.basis_TFC}
@@ -147,7 +145,7 @@ class Maml(AbstractLearner):
         prototypes_TWP = sums_TWP / batch.shots_TW.clamp_min(1)[..., None]
         centre_T1P = prototypes_TWP.sum(1, keepdim=True) / ways_T1[..., None]
         norms_TW = prototypes_TWP.square().sum(-1)
-        log_shots_T1 = log_shots(batch)[:, None]
+        log_shots_T1 = batch.log_shots_T[:, None]
         gain_TW = (self.log_gain[0] + self.log_gain[1] * log_shots_T1).exp() * present_TW
         return {
             "head_weight": (gain_TW[..., None] * (prototypes_TWP - centre_T1P)).mT,

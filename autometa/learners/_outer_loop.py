@@ -4,26 +4,31 @@ MAML (arXiv 1703.03400, algorithm 1, line 8): theta <- theta - beta * grad_theta
 L_query_i(f_theta'_i), here with AdamW, a cosine schedule after a short warm-up, and clipping.
 Scores are taken on an exponential moving average of the weights, so that a rung in the middle of
 the schedule is not judged at a high learning rate.
+
+All weights are views of one vector: clipping, AdamW and averaging are then a few operations on it,
+where those on a dozen small tensors would cost as much as the gradient.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from autometa.episodes import EpisodeBatch
 from autometa.errors import RunError
-from autometa.learners._base import AbstractLearner, cross_entropy
+from autometa.learners._base import AbstractLearner
 
 _WARM_UP_STEPS = 50
 _FINAL_RATE = 0.03
 _WEIGHT_DECAY = 1e-4
 _BETAS = (0.9, 0.99)
 _CLIP_NORM = 1.0
+_TINY = 1e-6
+_MOMENTS = ("exp_avg", "exp_avg_sq")
 _AVERAGE_DECAY = 0.99
 _MIN_SKIPPED = 20
 _MAX_SKIPPED_SHARE = 0.1
@@ -62,9 +67,12 @@ class OuterLoop:
         self._device = device
         self._names = [name for name, _ in learner.named_parameters()]
         self._parameters: list[Tensor] = [parameter for _, parameter in learner.named_parameters()]
-        self._average = [parameter.detach().clone() for parameter in self._parameters]
+        self._weights_P = nn.Parameter(_flat(self._parameters))
+        for parameter, view in zip(self._parameters, self._views(self._weights_P), strict=True):
+            parameter.data = view
+        self._average_P = self._weights_P.detach().clone()
         self._optimizer = torch.optim.AdamW(
-            self._parameters, lr=outer_lr, betas=_BETAS, weight_decay=_WEIGHT_DECAY
+            [self._weights_P], lr=outer_lr, betas=_BETAS, weight_decay=_WEIGHT_DECAY, fused=True
         )
 
     def run_until(self, step: int, *, on_step: Callable[[int], None] | None = None) -> None:
@@ -77,6 +85,7 @@ class OuterLoop:
         Raises:
             DivergedError: more than a tenth of the steps (and more than 20) were not finite.
         """
+        self.learner.train()
         while self.step < step:
             self._train_step()
             self.step += 1
@@ -92,9 +101,10 @@ class OuterLoop:
     def averaged(self) -> AbstractLearner:
         """Returns a copy of the learner with the averaged weights."""
         learner = copy.deepcopy(self.learner)
-        with torch.no_grad():
-            for parameter, average in zip(learner.parameters(), self._average, strict=True):
-                parameter.copy_(average)
+        averages = self._views(self._average_P)
+        for parameter, average in zip(learner.parameters(), averages, strict=True):
+            # A tensor of its own: the copy is smaller, and outlives this loop.
+            parameter.data = average.clone()
         return learner.eval()
 
     def state(self) -> dict[str, Tensor]:
@@ -102,14 +112,14 @@ class OuterLoop:
         tensors = {
             "counters": torch.tensor([self.step, self.skipped], dtype=torch.int64),
         }
-        for name, parameter, average in zip(
-            self._names, self._parameters, self._average, strict=True
-        ):
-            tensors[f"weight/{name}"] = parameter.detach().clone()
-            tensors[f"average/{name}"] = average.clone()
-            moments = self._optimizer.state.get(parameter, {})
-            for key, value in moments.items():
-                tensors[f"{key}/{name}"] = torch.as_tensor(value).clone()
+        vectors = {"weight": self._weights_P, "average": self._average_P}
+        moments = self._optimizer.state.get(self._weights_P, {})
+        vectors |= {key: moments[key] for key in _MOMENTS if key in moments}
+        for kind, vector_P in vectors.items():
+            for name, view in zip(self._names, self._views(vector_P), strict=True):
+                tensors[f"{kind}/{name}"] = view.clone()
+        if moments:
+            tensors |= {f"step/{name}": moments["step"].clone() for name in self._names}
         return tensors
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
@@ -134,39 +144,50 @@ class OuterLoop:
                 f"those of {self.learner.config.name!r}: delete the checkpoint folder of this "
                 "study and run again"
             )
+
+        def vector_P(kind: str) -> Tensor:
+            return _flat([tensors[f"{kind}/{name}"] for name in self._names]).to(self._weights_P)
+
         self.step, self.skipped = tensors["counters"].tolist()
         self._optimizer.state.clear()
-        for name, parameter, average in zip(
-            self._names, self._parameters, self._average, strict=True
-        ):
-            with torch.no_grad():
-                parameter.copy_(tensors[f"weight/{name}"])
-                average.copy_(tensors[f"average/{name}"])
-            if f"exp_avg/{name}" in tensors:
-                self._optimizer.state[parameter] = {
-                    # AdamW keeps its step counts on the CPU, and its moments with the weights.
-                    "step": tensors[f"step/{name}"].clone(),
-                    "exp_avg": tensors[f"exp_avg/{name}"].to(parameter.device, copy=True),
-                    "exp_avg_sq": tensors[f"exp_avg_sq/{name}"].to(parameter.device, copy=True),
-                }
+        with torch.no_grad():
+            self._weights_P.copy_(vector_P("weight"))
+            self._average_P.copy_(vector_P("average"))
+        if f"exp_avg/{self._names[0]}" in tensors:
+            self._optimizer.state[self._weights_P] = {
+                "step": tensors[f"step/{self._names[0]}"].to(self._weights_P, copy=True),
+                **{key: vector_P(key) for key in _MOMENTS},
+            }
+
+    def _views(self, vector_P: Tensor) -> list[Tensor]:
+        """Returns the parts of a vector that belong to each parameter, in its shape."""
+        sizes = [parameter.numel() for parameter in self._parameters]
+        parts = torch.split(vector_P.detach(), sizes)
+        return [
+            part.view(parameter.shape)
+            for part, parameter in zip(parts, self._parameters, strict=True)
+        ]
 
     def _train_step(self) -> None:
         rate = _scheduled_rate(self.step, self._outer_steps) * self._outer_lr
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         batch = self._batches(self.step).to(self._device)
-        self.learner.train()
-        loss = cross_entropy(self.learner(batch), batch.y_TQ).mean()
-        self._optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters, _CLIP_NORM)
-        if not bool(torch.isfinite(loss)) or not bool(torch.isfinite(norm)):
+        loss = -(self.learner(batch).mT.log_softmax(1) * batch.query_shares_TWQ).sum()
+        gradients = torch.autograd.grad(loss, self._parameters, materialize_grads=True)
+        gradient_P = _flat(gradients)
+        norm = gradient_P.norm()
+        if not bool(torch.isfinite(loss + norm)):
             self.skipped += 1
             return
+        self._weights_P.grad = gradient_P * (_CLIP_NORM / (norm + _TINY)).clamp_max(1.0)
         self._optimizer.step()
         decay = min(_AVERAGE_DECAY, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            torch._foreach_lerp_(self._average, self._parameters, 1 - decay)
+        self._average_P.lerp_(self._weights_P.detach(), 1 - decay)
+
+
+def _flat(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
 
 
 def _scheduled_rate(step: int, outer_steps: int) -> float:

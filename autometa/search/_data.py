@@ -12,7 +12,7 @@ from typing import Any
 from autometa.config import LearnerConfig, StudySpec, fingerprint
 from autometa.episodes import TrainingEpisodes, evaluation_episodes
 from autometa.errors import UserError
-from autometa.evaluation import EvaluationTask, ScoreSheet, score_baselines
+from autometa.evaluation import EvaluationBatches, EvaluationTask, ScoreSheet, score_baselines
 from autometa.learners import build_learner
 from autometa.tables import Roles, ScaledTable, default_cache_dir, load_roles
 from autometa.typing import Setting
@@ -21,6 +21,10 @@ REFERENCE = "logistic_regression"
 """The method that a trial's value is measured against."""
 
 _FRESH_EPISODES = 0x5EED
+
+_KEPT_STREAMS = 2
+_KEPT_BYTES = 128 * 2**20
+"""Memory of a worker for each stream's batches, and for each list of tasks as batches."""
 
 
 @dataclass
@@ -38,6 +42,7 @@ class StudyData:
     cache: Path
     _task_lists: dict[tuple[str, int], list[EvaluationTask]] = field(default_factory=dict)
     _sheets: dict[tuple[str, int], ScoreSheet] = field(default_factory=dict)
+    _batches: dict[tuple[str, int, int | None], EvaluationBatches] = field(default_factory=dict)
     _streams: dict[tuple[int, int | None], TrainingEpisodes] = field(default_factory=dict)
 
     @classmethod
@@ -77,6 +82,8 @@ class StudyData:
         components = build_learner(config, seed=0).components
         key = (seed, components)
         if key not in self._streams:
+            while len(self._streams) >= _KEPT_STREAMS:
+                del self._streams[next(iter(self._streams))]
             training = self.spec.training
             self._streams[key] = TrainingEpisodes(
                 [table for table in self.roles.train if not _is_synthetic(table)],
@@ -87,6 +94,7 @@ class StudyData:
                 synthetic_share=training.synthetic_share,
                 augmented_share=training.augmented_share,
                 components=components,
+                kept_bytes=_KEPT_BYTES,
             )
         return self._streams[key]
 
@@ -104,6 +112,22 @@ class StudyData:
     def test_tasks(self) -> list[EvaluationTask]:
         """Returns the test tasks; none without a test role."""
         return self._tasks(self.roles.test, "test", seed=self.spec.search.seed)
+
+    def evaluation_batches(
+        self, tasks: Sequence[EvaluationTask], components: int | None
+    ) -> EvaluationBatches:
+        """Returns tasks of this study as batches that candidates are scored on, packed once.
+
+        Args:
+            tasks: one of the lists that this object makes.
+            components: principal axes that the learner asks for.
+        """
+        key = (tasks[0].role, tasks[0].seed, components)
+        if key not in self._batches:
+            self._batches[key] = EvaluationBatches(
+                tasks, components=components, kept_bytes=_KEPT_BYTES
+            )
+        return self._batches[key]
 
     def baselines(
         self,

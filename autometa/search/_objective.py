@@ -136,7 +136,8 @@ def train_candidate(
                 continue
             loop.run_until(step, on_step=on_step)
             learner = loop.averaged()
-            sheet = score_learner(learner, tasks, method=LEARNER_METHOD, device=device)
+            batches = data.evaluation_batches(tasks, learner.components)
+            sheet = score_learner(learner, batches, method=LEARNER_METHOD, device=device)
             value = ScoreSheet.concat([baselines, sheet]).value(LEARNER_METHOD, over=REFERENCE)
             if not math.isfinite(value):
                 raise NonFiniteValueError(f"the score at outer step {step} is {value}")

@@ -240,3 +240,26 @@ def test_tables_from_the_cache_make_batches(tmp_path: Path) -> None:
     assert torch.isfinite(batch.stats_TFJ).all()
     assert batch.basis_TFC is not None
     assert torch.isfinite(batch.basis_TFC).all()
+
+
+def test_kept_batches_are_drawn_once(
+    real: list[ScaledTable], synthetic: list[ScaledTable], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second candidate gets the very batches of the first, as far as memory allows."""
+    size = sum(TrainingEpisodes(real, synthetic, **SETUP).batch(step).nbytes for step in range(8))
+    episodes = TrainingEpisodes(real, synthetic, **SETUP, kept_bytes=size)
+    draws: list[int] = []
+    draw = TrainingEpisodes._draw_group
+
+    def counted(self: TrainingEpisodes, group: int) -> list[EpisodeBatch]:
+        draws.append(group)
+        return draw(self, group)
+
+    monkeypatch.setattr(TrainingEpisodes, "_draw_group", counted)
+
+    first, second = ([episodes.batch(step) for step in range(16)] for _ in range(2))
+
+    assert all(equal(*pair) for pair in zip(first, second, strict=True))
+    assert first[0] is second[0]
+    # Two groups of four batches fit; the others are drawn for each candidate.
+    assert draws == [0, 1, 2, 3, 2, 3]

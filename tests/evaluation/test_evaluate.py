@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from autometa.episodes import EpisodeBatch, episode_inputs
 from autometa.evaluation import EvaluationTask, score_learner, score_probabilities
-from autometa.evaluation._evaluate import _chunks
+from autometa.evaluation._batches import _chunks
 from autometa.tables import ScaledTable
 
 

@@ -205,7 +205,7 @@ def test_many_labelled_rows_are_sampled_by_class(export: Path, blobs: Blobs) -> 
     with pytest.warns(UserWarning, match="1000 rows at most; got 2220"):
         classifier = load(export).fit(X, y)
 
-    assert classifier._adapted["alpha"].shape[1] == 1000
+    assert classifier._adapted["alpha"].shape[2] == 1000
     assert classifier.score(X, y) > 0.9
 
 

@@ -93,13 +93,13 @@ def test_the_learner_is_scored_in_double_precision(
     read = read_export(export)
     learner = read.learner()
     dtypes = set()
-    adapt = learner.adapt
+    forward = learner.forward
 
     def recorded(batch: Any) -> Any:
         dtypes.add(batch.x_TRFH.dtype)
-        return adapt(batch)
+        return forward(batch)
 
-    monkeypatch.setattr(learner, "adapt", recorded)
+    monkeypatch.setattr(learner, "forward", recorded)
     monkeypatch.setattr(type(read), "learner", lambda _self: learner)
 
     evaluate([make_scaled("new", "new")], export=read)

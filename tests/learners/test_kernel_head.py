@@ -9,11 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from autometa.episodes import Episode, EpisodeBatch, EpisodeInputs
+from autometa.episodes import COLUMN_STATISTICS, Episode, EpisodeBatch, EpisodeInputs
 from autometa.learners import AbstractLearner
 from autometa.learners._base import one_hot
 from autometa.learners._column_kernel import ColumnKernel
-from autometa.learners._column_statistics import COLUMN_STATISTICS, column_statistics
 from autometa.learners._leave_one_out import LeaveOneOut
 from autometa.learners._temperature import temperature
 
@@ -70,9 +69,7 @@ def test_balanced_tasks_give_the_published_logits(
     batch = pack_([draw_([shot] * 3, 6, seed=seed) for seed in range(2)])
     learner = make_learner("column_kernel", adapt="head", inner_lr=0.8, inner_steps=steps)
     assert isinstance(learner, ColumnKernel)
-    outputs_TFO = learner.column_network(
-        column_statistics(batch, one_hot(batch.y_TS, batch.ways).double())
-    )
+    outputs_TFO = learner.column_network(batch.column_statistics_TFJ)
 
     logits_TQW = learner(batch)
 
@@ -111,12 +108,11 @@ def test_dual_steps_are_gradient_steps_on_an_explicit_head(
     gain0, gain1 = (value.item() for value in head.log_gain)
     factor_T = temperature(learner.log_temperature, batch).detach()
     decay = 0.1 * head.log_decay.exp().item()
-    root_weight = learner.log_kernel_weights[0].exp().sqrt().item()
     for task in range(batch.tasks):
         ways = int(batch.way_mask_TW[task].sum())
         rows = batch.y_TS[task] >= 0
         y_S = batch.y_TS[task][rows]
-        phi_SP = root_weight * adapted["linear_support"][task][rows].detach()
+        phi_SP = adapted["linear_support"][task][rows].detach()
         shots_W = torch.bincount(y_S).double()
         mean_shots = len(y_S) / ways
         prototypes_WP = torch.stack([phi_SP[y_S == way].mean(0) for way in range(ways)])
@@ -140,7 +136,7 @@ def test_dual_steps_are_gradient_steps_on_an_explicit_head(
 
         x_QF = batch.x_query_TQFH[task]
         share = adapted["linear_mix"][task]
-        phi_QP = root_weight * (share * x_QF[..., 0] + (1 - share) * x_QF[..., 1])
+        phi_QP = share * x_QF[..., 0] + (1 - share) * x_QF[..., 1]
         phi_QP = phi_QP * adapted["linear_scale"][task]
         expected_QW = factor_T[task] * (phi_QP @ weight_PW + bias_W)
         torch.testing.assert_close(
@@ -158,13 +154,15 @@ def test_scales_descend_the_leave_one_out_loss(
         learner = make_learner(
             "column_kernel", adapt="head+scales", inner_lr=0.02, inner_steps=inner_steps
         )
+        assert isinstance(learner, ColumnKernel)
         with torch.no_grad():
+            learner.log_kernel_weights[0] = 0.0  # the scales hold it, and this loss does not
             adapted = learner.adapt(batch)
         scales.append(adapted["linear_scale"])
-        labels_TSW = one_hot(batch.y_TS, batch.ways).double()
-        left_out = LeaveOneOut(adapted["linear_support"], labels_TSW, batch.shots_TW)
+        labels_TSW = batch.labels_TSW
+        left_out = LeaveOneOut(adapted["linear_support"], batch.labels_TWS, batch.shots_TW)
         ones_TF = torch.ones_like(adapted["linear_scale"])
-        logits_TSW = learner.log_scale_gain.exp() * left_out.logits(ones_TF)
+        logits_TSW = learner.log_scale_gain.exp() * left_out.logits(ones_TF).mT
         logits_TSW = logits_TSW.masked_fill(~batch.way_mask_TW[:, None], float("-inf"))
         scored_TS = (labels_TSW @ batch.shots_TW[..., None])[..., 0] > 1
         own_TS = (logits_TSW.log_softmax(-1) * labels_TSW).nan_to_num().sum(-1)
@@ -196,7 +194,7 @@ def test_column_statistics_match_their_definitions(
     task = draw_([2, 4, 3], 4, seed=7)
     batch = pack_([task, draw_([1] * 5, 6, seed=8)])
 
-    statistics_TFJ = column_statistics(batch, one_hot(batch.y_TS, batch.ways).double())
+    statistics_TFJ = batch.column_statistics_TFJ
 
     assert statistics_TFJ.shape == (2, 6, COLUMN_STATISTICS)
     z_SF, y_S = batch.x_support_TSFH[0, :9, :4, 0], batch.y_TS[0, :9]

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from autometa.episodes import EpisodeBatch
 from autometa.learners import AbstractLearner
-from autometa.learners._base import cross_entropy, one_hot, without_absent_ways
-from autometa.learners._column_kernel import ColumnKernel, _bounded
+from autometa.learners._base import cross_entropy, without_absent_ways
+from autometa.learners._column_kernel import ColumnKernel
 from autometa.learners._inner_loop import Fast, descend, support_gradient
 from autometa.learners._leave_one_out import LeaveOneOut
+from autometa.learners._scale_descent import bounded
 
 MakeLearner = Callable[..., AbstractLearner]
 
@@ -22,8 +23,9 @@ def test_leave_one_out_logits_are_those_of_brute_force(batch: EpisodeBatch) -> N
     """Each row is scored against its class mean without itself, and the other whole means."""
     x_TSF = batch.x_support_TSFH[..., 0]
 
-    left_out = LeaveOneOut(x_TSF, one_hot(batch.y_TS, batch.ways).double(), batch.shots_TW)
-    logits_TSW = left_out.logits(torch.ones_like(x_TSF[:, 0]))
+    left_out = LeaveOneOut(x_TSF, batch.labels_TWS, batch.shots_TW)
+    ones_TF = torch.ones_like(x_TSF[:, 0])
+    logits_TSW = left_out.logits(ones_TF).mT
 
     for task in range(batch.tasks):
         y_S = batch.y_TS[task]
@@ -38,22 +40,23 @@ def test_leave_one_out_logits_are_those_of_brute_force(batch: EpisodeBatch) -> N
                 torch.testing.assert_close(logits_TSW[task, row, way], expected, rtol=0, atol=1e-12)
 
 
-def _offset_by_autograd(  # noqa: PLR0917 (the signature of what it stands for)
+def _offset_by_autograd(
     learner: ColumnKernel,
     batch: EpisodeBatch,
-    labels_TSW: Tensor,
     linear_TSF: Tensor,
     base_TF: Tensor,
     columns_T1: Tensor,
 ) -> Tensor:
     """What ``ColumnKernel._adapted_offset`` returns, by differentiating the loss itself."""
+    labels_TSW = batch.labels_TSW
     own_shots_TS = (labels_TSW * batch.shots_TW[:, None]).sum(-1)
     scored_TS = torch.where(own_shots_TS > 1, batch.y_TS, torch.full_like(batch.y_TS, -1))
 
     def loss(fast: Fast) -> Tensor:
-        scaled_TSF = linear_TSF * (base_TF * _bounded(fast["offset"]).exp())[:, None]
-        left_out = LeaveOneOut(scaled_TSF, labels_TSW, batch.shots_TW)
-        logits_TSW = learner.log_scale_gain.exp() * left_out.logits(torch.ones_like(base_TF))
+        scaled_TSF = linear_TSF * (base_TF * bounded(fast["offset"]).exp())[:, None]
+        left_out = LeaveOneOut(scaled_TSF, batch.labels_TWS, batch.shots_TW)
+        logits_TWS = learner.log_scale_gain.exp() * left_out.logits(torch.ones_like(base_TF))
+        logits_TSW = logits_TWS.mT
         return cross_entropy(without_absent_ways(logits_TSW, batch.way_mask_TW), scored_TS)
 
     def direction(fast: Fast) -> Fast:
@@ -63,7 +66,7 @@ def _offset_by_autograd(  # noqa: PLR0917 (the signature of what it stands for)
     start = {"offset": torch.zeros_like(base_TF)}
     config = learner.config
     moved = descend(start, direction, inner_lr=config.inner_lr, inner_steps=config.inner_steps)
-    return _bounded(moved["offset"])
+    return bounded(moved["offset"])
 
 
 @pytest.mark.parametrize(("inner_lr", "inner_steps"), [(0.3, 1), (0.3, 5), (3.0, 3)])
@@ -94,3 +97,29 @@ def test_closed_form_is_autograd_to_second_order(
             torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-10)
     moved = dict(zip((name for name, _ in learner.named_parameters()), gradients, strict=True))
     assert moved["log_scale_gain"].abs() > 0
+
+
+def test_the_lean_form_without_gradients_gives_the_same_offsets(
+    batch: EpisodeBatch, make_learner: MakeLearner
+) -> None:
+    """Evaluation, which keeps no maps, moves the scales as training does."""
+    learner = make_learner("column_kernel", adapt="head+scales", inner_lr=0.5, inner_steps=4)
+
+    trained_TQW = learner(batch)
+    with torch.no_grad():
+        scored_TQW = learner(batch)
+
+    torch.testing.assert_close(scored_TQW, trained_TQW.detach(), rtol=0, atol=1e-10)
+
+
+def test_one_kernel_of_all_rows_is_what_adapting_and_predicting_give(
+    batch: EpisodeBatch, make_learner: MakeLearner
+) -> None:
+    """An exported classifier computes what meta-training and evaluation computed."""
+    learner = make_learner("column_kernel", adapt="head+scales", inner_steps=2)
+
+    with torch.no_grad():
+        at_once_TQW = learner(batch)
+        apart_TQW = learner.predict(learner.adapt(batch), batch.x_query_TQFH)
+
+    torch.testing.assert_close(at_once_TQW, apart_TQW, rtol=0, atol=1e-10)

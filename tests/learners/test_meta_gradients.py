@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from autometa.episodes import EpisodeBatch
-from autometa.learners import AbstractLearner, _column_kernel, _maml, cross_entropy
+from autometa.learners import AbstractLearner, _maml, _scale_descent, cross_entropy
 
 COORDINATES = 3
 
@@ -73,7 +73,7 @@ def test_meta_gradient_is_that_of_the_outer_loss(
     unused = {"log_gain"} if fields.get("head") == "zero" else set()
     assert moving == {name for name, _ in learner.named_parameters()} - unused
     monkeypatch.setattr(_maml, "_INNER_CLIP", 1e6)
-    monkeypatch.setattr(_column_kernel, "_SCALE_CLIP", 1e6)
+    monkeypatch.setattr(_scale_descent, "SCALE_CLIP", 1e6)
     torch.testing.assert_close(outer_loss(learner, batch), loss, rtol=0, atol=0)
 
 

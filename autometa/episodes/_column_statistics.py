@@ -1,38 +1,39 @@
-"""What the column network reads: a description of each column of an episode.
+"""What labelled rows tell of each column of an episode.
 
-Every statistic is invariant to the order of rows and of classes, so that the column network that
-reads them is equivariant to the order of columns and blind to the names of classes.
+A learner's column network reads it beside the statistics that the scaling gives. Every statistic
+is invariant to the order of rows and of classes, so that the network is equivariant to the order
+of columns and blind to the names of classes.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
-from autometa.episodes import EpisodeBatch
+from autometa.tables import N_STATISTICS
 
-TABLE_STATISTICS = 9
-"""Statistics that the scaling of a table gives for each column (``stats_TFJ``)."""
+if TYPE_CHECKING:
+    from autometa.episodes._batch import EpisodeBatch
 
-COLUMN_STATISTICS = TABLE_STATISTICS + 9
-"""Inputs of the column network."""
+SUPPORT_STATISTICS = 9
+COLUMN_STATISTICS = N_STATISTICS + SUPPORT_STATISTICS
+"""Statistics of a column: those of the rows that the scaling saw, then those of labelled rows."""
 
 _MAX_WAYS = 5
 _MAX_SHOTS = 30.0
 
 
-def column_statistics(batch: EpisodeBatch, labels_TSW: Tensor) -> Tensor:
-    """Returns the statistics of each column given the support labels (TFJ, 18 of them).
+def support_statistics(batch: EpisodeBatch) -> Tensor:
+    """Returns the statistics of each column on the labelled rows (TFJ, nine of them).
 
-    Nine come from the table; nine from the support rows: half the log ratio of between-class to
-    within-class variance (0 where every class has one row), their square roots, half the range of
-    the class means, and the logarithms of columns, shots and rows seen, whether every class has a
-    single row, and the number of ways. Ways and shots beyond those of training are clamped.
-
-    Args:
-        batch: scaled tasks.
-        labels_TSW: one-hot support labels.
+    Half the log ratio of between-class to within-class variance (0 where every class has one
+    row), their square roots, half the range of the class means, and the logarithms of columns,
+    shots and rows seen, whether every class has a single row, and the number of ways. Ways and
+    shots beyond those of training are clamped.
     """
+    labels_TSW = batch.labels_TSW
     z_TSF = batch.x_support_TSFH[..., 0]
     shots_TW1 = batch.shots_TW.clamp_min(1)[..., None]
     way_mask_TW1 = batch.way_mask_TW[..., None]
@@ -70,4 +71,4 @@ def column_statistics(batch: EpisodeBatch, labels_TSW: Tensor) -> Tensor:
         range_TF / 2,
         *(value_T1.expand_as(between_TF) for value_T1 in per_task),
     ]
-    return torch.cat([batch.stats_TFJ, torch.stack(per_column, -1)], -1)
+    return torch.stack(per_column, -1)
