@@ -11,6 +11,7 @@ files: {weights.safetensors: <sha256>, scores.parquet: <sha256>}
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from numbers import Integral, Real
@@ -33,6 +34,7 @@ EXPORT_FILES: Final = frozenset({META_CONFIG, WEIGHTS, SCORES, CARD})
 SPEC_SECTIONS: Final = ("learner", "episodes", "training", "tables")
 _MAX_BYTES: Final = 1 << 20
 _LONGEST_REASON: Final = 120
+_DOCUMENTS: Final = 8
 
 
 class FamilySeen(TypedDict):
@@ -108,6 +110,8 @@ def dump(document: Mapping[str, Any]) -> bytes:
 def load(path: Path) -> dict[str, Any]:
     """Reads ``meta_config.yaml`` and checks that this version of autometa understands it.
 
+    What was read before is not parsed again, so that the result must not be changed.
+
     Raises:
         UserError: the file is missing, damaged, too large, or of a newer autometa.
     """
@@ -121,6 +125,11 @@ def load(path: Path) -> dict[str, Any]:
         ) from None
     if len(raw) > _MAX_BYTES:
         raise _damaged(path, "it is larger than 1 MB")
+    return _checked_document(raw, path)
+
+
+@functools.lru_cache(maxsize=_DOCUMENTS)
+def _checked_document(raw: bytes, path: Path) -> dict[str, Any]:
     try:
         document = parse_yaml(raw.decode())
     except UnicodeDecodeError:

@@ -77,8 +77,9 @@ class FrameEncoder:
             )
         plans: list[ColumnPlan] = []
         dropped: dict[str, str] = {}
+        columns = [column for _, column in frame.items()]
         for name, position in _positions(frame).items():
-            plan = plan_column(read_cells(frame.iloc[:, position], name), name, position)
+            plan = plan_column(read_cells(columns[position], name), name, position)
             if isinstance(plan, ColumnPlan):
                 plans.append(plan)
             else:
@@ -110,10 +111,11 @@ class FrameEncoder:
                 f"{', '.join(map(repr, absent))} {'is' if len(absent) == 1 else 'are'} missing: "
                 "add the column, with empty cells where nothing is known"
             )
+        columns = [column for _, column in frame.items()]
         values_RF = np.empty((len(frame), len(self.is_indicator_F)))
         start = 0
         for plan in self.plans:
-            cells = read_cells(frame.iloc[:, positions[plan.column]], plan.column)
+            cells = read_cells(columns[positions[plan.column]], plan.column)
             block_RF = encode_column(plan, cells)
             values_RF[:, start : start + block_RF.shape[1]] = block_RF
             start += block_RF.shape[1]
