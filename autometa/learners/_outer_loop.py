@@ -16,7 +16,8 @@ import math
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.optim.adamw import adamw
 
 from autometa.episodes import EpisodeBatch
 from autometa.errors import RunError
@@ -26,6 +27,7 @@ _WARM_UP_STEPS = 50
 _FINAL_RATE = 0.03
 _WEIGHT_DECAY = 1e-4
 _BETAS = (0.9, 0.99)
+_EPSILON = 1e-8
 _CLIP_NORM = 1.0
 _TINY = 1e-6
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -67,13 +69,12 @@ class OuterLoop:
         self._device = device
         self._names = [name for name, _ in learner.named_parameters()]
         self._parameters: list[Tensor] = [parameter for _, parameter in learner.named_parameters()]
-        self._weights_P = nn.Parameter(_flat(self._parameters))
+        self._weights_P = _flat(self._parameters)
         for parameter, view in zip(self._parameters, self._views(self._weights_P), strict=True):
             parameter.data = view
-        self._average_P = self._weights_P.detach().clone()
-        self._optimizer = torch.optim.AdamW(
-            [self._weights_P], lr=outer_lr, betas=_BETAS, weight_decay=_WEIGHT_DECAY, fused=True
-        )
+        self._average_P = self._weights_P.clone()
+        self._moments = {name: torch.zeros_like(self._weights_P) for name in _MOMENTS}
+        self._updates = torch.zeros((), device=device)
 
     def run_until(self, step: int, *, on_step: Callable[[int], None] | None = None) -> None:
         """Trains until ``step`` outer steps are done.
@@ -112,14 +113,11 @@ class OuterLoop:
         tensors = {
             "counters": torch.tensor([self.step, self.skipped], dtype=torch.int64),
         }
-        vectors = {"weight": self._weights_P, "average": self._average_P}
-        moments = self._optimizer.state.get(self._weights_P, {})
-        vectors |= {key: moments[key] for key in _MOMENTS if key in moments}
+        vectors = {"weight": self._weights_P, "average": self._average_P} | self._moments
         for kind, vector_P in vectors.items():
             for name, view in zip(self._names, self._views(vector_P), strict=True):
                 tensors[f"{kind}/{name}"] = view.clone()
-        if moments:
-            tensors |= {f"step/{name}": moments["step"].clone() for name in self._names}
+        tensors |= {f"step/{name}": self._updates.clone() for name in self._names}
         return tensors
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
@@ -145,33 +143,32 @@ class OuterLoop:
                 "study and run again"
             )
 
+        # Weights that never had a gradient may lack moments.
         def vector_P(kind: str) -> Tensor:
-            return _flat([tensors[f"{kind}/{name}"] for name in self._names]).to(self._weights_P)
+            parts = [
+                tensors.get(f"{kind}/{name}", torch.zeros_like(parameter))
+                for name, parameter in zip(self._names, self._parameters, strict=True)
+            ]
+            return _flat([part.to(self._weights_P) for part in parts])
 
         self.step, self.skipped = tensors["counters"].tolist()
-        self._optimizer.state.clear()
-        with torch.no_grad():
-            self._weights_P.copy_(vector_P("weight"))
-            self._average_P.copy_(vector_P("average"))
-        if f"exp_avg/{self._names[0]}" in tensors:
-            self._optimizer.state[self._weights_P] = {
-                "step": tensors[f"step/{self._names[0]}"].to(self._weights_P, copy=True),
-                **{key: vector_P(key) for key in _MOMENTS},
-            }
+        self._weights_P.copy_(vector_P("weight"))
+        self._average_P.copy_(vector_P("average"))
+        for kind, moment_P in self._moments.items():
+            moment_P.copy_(vector_P(kind))
+        updates = [float(value) for name, value in tensors.items() if name.startswith("step/")]
+        self._updates.fill_(max(updates, default=0.0))
 
     def _views(self, vector_P: Tensor) -> list[Tensor]:
         """Returns the parts of a vector that belong to each parameter, in its shape."""
         sizes = [parameter.numel() for parameter in self._parameters]
-        parts = torch.split(vector_P.detach(), sizes)
+        parts = torch.split(vector_P, sizes)
         return [
             part.view(parameter.shape)
             for part, parameter in zip(parts, self._parameters, strict=True)
         ]
 
     def _train_step(self) -> None:
-        rate = _scheduled_rate(self.step, self._outer_steps) * self._outer_lr
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
         batch = self._batches(self.step).to(self._device)
         loss = -(self.learner(batch).mT.log_softmax(1) * batch.query_shares_TWQ).sum()
         gradients = torch.autograd.grad(loss, self._parameters, materialize_grads=True)
@@ -180,10 +177,26 @@ class OuterLoop:
         if not bool(torch.isfinite(loss + norm)):
             self.skipped += 1
             return
-        self._weights_P.grad = gradient_P * (_CLIP_NORM / (norm + _TINY)).clamp_max(1.0)
-        self._optimizer.step()
+        # The function and not the class torch.optim.AdamW, which imports the compiler of PyTorch:
+        # that takes as long as importing PyTorch itself.
+        adamw(
+            [self._weights_P],
+            [gradient_P * (_CLIP_NORM / (norm + _TINY)).clamp_max(1.0)],
+            exp_avgs=[self._moments["exp_avg"]],
+            exp_avg_sqs=[self._moments["exp_avg_sq"]],
+            max_exp_avg_sqs=[],
+            state_steps=[self._updates],
+            fused=True,
+            amsgrad=False,
+            beta1=_BETAS[0],
+            beta2=_BETAS[1],
+            lr=_scheduled_rate(self.step, self._outer_steps) * self._outer_lr,
+            weight_decay=_WEIGHT_DECAY,
+            eps=_EPSILON,
+            maximize=False,
+        )
         decay = min(_AVERAGE_DECAY, (1 + self.step) / (10 + self.step))
-        self._average_P.lerp_(self._weights_P.detach(), 1 - decay)
+        self._average_P.lerp_(self._weights_P, 1 - decay)
 
 
 def _flat(tensors: Sequence[Tensor]) -> Tensor:

@@ -322,3 +322,18 @@ def test_batches_are_not_changed() -> None:
     loop.run_until(3)
 
     assert same_tensors(copy, {name: getattr(batch, name) for name in copy})
+
+
+def test_moments_of_weights_without_gradients_may_be_missing() -> None:
+    """A checkpoint of an earlier version, which kept no moments of unused weights, is resumed."""
+    loop, resumed = make_loop("fomaml"), make_loop("fomaml")
+    loop.run_until(3)
+    saved = loop.state()
+    for kind in ("exp_avg", "exp_avg_sq", "step"):
+        del saved[f"{kind}/log_gain"]
+
+    resumed.load_state(saved)
+    resumed.run_until(6)
+    loop.run_until(6)
+
+    assert same_tensors(resumed.state(), loop.state())
