@@ -31,10 +31,13 @@ class AbstractLearner(nn.Module, ABC):
     Attributes:
         config: the meta-parameters that the learner was built with.
         components: principal axes that its batches must carry; None where it needs none.
+        is_written_out: whether inner loops and their derivatives are the written-out ones; else
+            autograd records them, which gives the same and is slower: it is for comparison.
     """
 
     config: LearnerConfig
     components: int | None = None
+    is_written_out: bool = True
 
     @abstractmethod
     def adapt(self, batch: EpisodeBatch) -> Adapted:

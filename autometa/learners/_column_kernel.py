@@ -33,7 +33,7 @@ from autometa.learners._base import (
 )
 from autometa.learners._column_network import column_network, mixture
 from autometa.learners._kernel_head import KernelHead
-from autometa.learners._leave_one_out import LeaveOneOut
+from autometa.learners._recorded import recorded_scales
 from autometa.learners._scale_descent import bounded, descend_scales
 from autometa.learners._temperature import TEMPERATURE_WEIGHTS, temperature
 
@@ -74,7 +74,7 @@ class ColumnKernel(AbstractLearner):
         linear_TSF, laplace_TSF = _scaled(batch.x_support_TSFH, adapted)
         adapted |= {"linear_support": linear_TSF, "laplace_support": laplace_TSF}
         kernel_TSS = _kernel(adapted, linear_TSF, laplace_TSF)
-        return adapted | self.head.fit(kernel_TSS, batch)
+        return adapted | self._fitted(kernel_TSS, batch)
 
     def predict(self, adapted: Adapted, x_TQFH: Tensor) -> Tensor:
         """Compares query rows with the support rows and applies the fitted head."""
@@ -90,7 +90,7 @@ class ColumnKernel(AbstractLearner):
         adapted["linear_support"] = linear_TRF[:, :support]
         adapted["laplace_support"] = laplace_TRF[:, :support]
         kernel_TRS = _kernel(adapted, linear_TRF, laplace_TRF)
-        adapted |= self.head.fit(kernel_TRS[:, :support], batch)
+        adapted |= self._fitted(kernel_TRS[:, :support], batch)
         return self._logits(adapted, kernel_TRS[:, support:])
 
     def _scales(self, batch: EpisodeBatch) -> Adapted:
@@ -106,12 +106,16 @@ class ColumnKernel(AbstractLearner):
         linear_log_TF, laplace_log_TF = outputs_TFO[..., 0], outputs_TFO[..., 3]
         mix_TFL = outputs_TFO[..., 1:3].sigmoid()
         if self.config.adapt == "head+scales":
-            offset_TF = self._adapted_offset(
-                batch,
+            descended = descend_scales if self.is_written_out else recorded_scales
+            offset_TF = descended(
                 mixture(batch.x_support_TSFH, mix_TFL[..., 0]),
                 linear_log_TF.exp() * linear_share_TF,
-                columns_T1,
+                self.log_scale_gain.exp(),
+                batch,
+                inner_lr=self.config.inner_lr,
+                inner_steps=self.config.inner_steps,
             )
+            offset_TF = bounded(offset_TF)
             linear_log_TF = linear_log_TF + offset_TF
             laplace_log_TF = laplace_log_TF + offset_TF * self.laplace_share.sigmoid()
         linear_log_TF = linear_log_TF + 0.5 * self.log_kernel_weights[0]
@@ -125,29 +129,12 @@ class ColumnKernel(AbstractLearner):
             "temperature": temperature(self.log_temperature, batch),
         }
 
+    def _fitted(self, kernel_TSS: Tensor, batch: EpisodeBatch) -> Adapted:
+        return self.head.fit(kernel_TSS, batch, is_written_out=self.is_written_out)
+
     def _logits(self, adapted: Adapted, kernel_TQS: Tensor) -> Tensor:
         logits_TWQ = self.head.logits(adapted, kernel_TQS) * adapted["temperature"][:, None, None]
         return without_absent_ways(logits_TWQ.mT, adapted["way_mask"])
-
-    def _adapted_offset(
-        self, batch: EpisodeBatch, linear_TSF: Tensor, base_TF: Tensor, columns_T1: Tensor
-    ) -> Tensor:
-        """Returns the offset of each column's log-scale after the inner loop (TF)."""
-        left_out = LeaveOneOut(linear_TSF, batch.labels_TWS, batch.shots_TW)
-        scored_TW = (batch.shots_TW > 1).to(linear_TSF.dtype)
-        scored_T1S = (batch.labels_TWS * scored_TW[..., None]).sum(1, keepdim=True)
-        offset_TF = descend_scales(
-            left_out,
-            base_TF.square(),
-            self.log_scale_gain.exp(),
-            labels_TWS=batch.labels_TWS,
-            weight_T1S=scored_T1S / scored_T1S.sum(2, keepdim=True).clamp_min(1),
-            way_mask_TW=batch.way_mask_TW,
-            columns_T1=columns_T1,
-            inner_lr=self.config.inner_lr,
-            inner_steps=self.config.inner_steps,
-        )
-        return bounded(offset_TF)
 
 
 def _scaled(x_TRFH: Tensor, adapted: Adapted) -> tuple[Tensor, Tensor]:

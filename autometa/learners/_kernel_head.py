@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from autometa.episodes import EpisodeBatch
 from autometa.learners._head_descent import descend_head
+from autometa.learners._recorded import recorded_head
 
 _DECAY_SCALE = 0.1
 
@@ -36,12 +37,15 @@ class KernelHead(nn.Module):
         self.log_decay = nn.Parameter(torch.tensor(-4.0))
         self.balance = nn.Parameter(torch.zeros(()))
 
-    def fit(self, kernel_TSS: Tensor, batch: EpisodeBatch) -> dict[str, Tensor]:
+    def fit(
+        self, kernel_TSS: Tensor, batch: EpisodeBatch, *, is_written_out: bool = True
+    ) -> dict[str, Tensor]:
         """Returns the dual weights (alpha TWS, bias TW) of the head that fits the support rows.
 
         Args:
             kernel_TSS: kernel between the support rows.
             batch: their labels and counts.
+            is_written_out: False to have autograd record the steps.
         """
         labels_TWS, averaging_TWS = batch.labels_TWS, batch.averaging_TWS
         present_TW1 = batch.way_mask_TW.to(kernel_TSS.dtype)[..., None]
@@ -57,7 +61,8 @@ class KernelHead(nn.Module):
         class_weight_TW1 = relative_TW1 ** self.balance.sigmoid() * (
             self.head_lr * ways_T11 / support_T11
         )
-        alpha_TWS, bias_TW = descend_head(
+        descended = descend_head if is_written_out else recorded_head
+        alpha_TWS, bias_TW = descended(
             kernel_TSS,
             gain_T11 * (centred_TWS * present_TW1),
             (gain_T11 * centred_norms_TW1 * (-0.5 * present_TW1))[..., 0],

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from autometa.episodes import EpisodeBatch
 from autometa.learners._inner_loop import Fast, descend
 from autometa.learners._leave_one_out import LeaveOneOut
 
@@ -38,33 +39,35 @@ def bounded(offset_TF: Tensor) -> Tensor:
 
 
 def descend_scales(
-    left_out: LeaveOneOut,
-    squared_TF: Tensor,
+    linear_TSF: Tensor,
+    base_TF: Tensor,
     gain: Tensor,
+    batch: EpisodeBatch,
     *,
-    labels_TWS: Tensor,
-    weight_T1S: Tensor,
-    way_mask_TW: Tensor,
-    columns_T1: Tensor,
     inner_lr: float,
     inner_steps: int,
 ) -> Tensor:
     """Returns the offsets (TF), before they are bounded, from zero; differentiable once.
 
+    The loss is a mean over columns, so that one column's gradient shrinks with their number;
+    undoing that makes one rate fit narrow and wide tables.
+
     Args:
-        left_out: the support rows.
-        squared_TF: b, zero where no column exists.
+        linear_TSF: support rows, unscaled.
+        base_TF: scales without an offset, zero where no column exists.
         gain: factor of the logits (scalar).
-        labels_TWS: Y, one-hot, zero for padding.
-        weight_T1S: v, zero for rows that are not scored.
-        way_mask_TW: True where a class exists.
-        columns_T1: number of columns of each task. The loss is a mean over columns, so that one
-            column's gradient shrinks with their number; undoing that makes one rate fit narrow
-            and wide tables.
+        batch: labels and counts. Rows that are alone in their class are not scored.
         inner_lr: rate.
         inner_steps: number of steps.
     """
-    absent_TW1, factor_T1 = ~way_mask_TW[..., None], 2 * columns_T1
+    labels_TWS = batch.labels_TWS
+    left_out = LeaveOneOut(linear_TSF, labels_TWS, batch.shots_TW)
+    scored_TW1 = (batch.shots_TW > 1).to(linear_TSF.dtype)[..., None]
+    weight_T1S = (labels_TWS * scored_TW1).sum(1, keepdim=True)
+    weight_T1S = weight_T1S / weight_T1S.sum(2, keepdim=True).clamp_min(1)
+    squared_TF = base_TF.square()
+    absent_TW1 = ~batch.way_mask_TW[..., None]
+    factor_T1 = 2 * batch.column_mask_TF.sum(1, keepdim=True).clamp_min(1)
     if torch.is_grad_enabled():
         offset_TF: Tensor = _ScaleDescent.apply(  # type: ignore[no-untyped-call]
             left_out.maps(),

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from autometa.learners._head_descent import descend_head
-from autometa.learners._inner_loop import Fast, descend
+from autometa.learners._recorded import recorded_head
 
 TASKS, WAYS, SUPPORT = 3, 4, 7
 Inputs = dict[str, Tensor]
@@ -39,24 +39,6 @@ def inputs() -> Inputs:
     }
 
 
-def recorded(inputs: Inputs, steps: int) -> tuple[Tensor, Tensor]:
-    """Returns what ``descend_head`` does, step by step under autograd."""
-    absent_TW1 = ~inputs["way_mask_TW"][..., None]
-
-    def direction(fast: Fast) -> Fast:
-        logits_TWS = fast["alpha"] @ inputs["kernel_TSS"].mT + fast["bias"][..., None]
-        p_TWS = logits_TWS.masked_fill(absent_TW1, float("-inf")).softmax(1)
-        error_TWS = inputs["rate_T1S"] * (p_TWS - inputs["labels_TWS"])
-        return {
-            "alpha": error_TWS + (1 - inputs["keep"]) * fast["alpha"],
-            "bias": 0.5 * error_TWS.sum(2),
-        }
-
-    start = {"alpha": inputs["alpha_TWS"], "bias": inputs["bias_TW"]}
-    ended = descend(start, direction, inner_lr=1.0, inner_steps=steps)
-    return ended["alpha"], ended["bias"]
-
-
 @pytest.mark.parametrize("steps", [0, 1, 6])
 def test_the_written_backward_pass_is_that_of_autograd(inputs: Inputs, steps: int) -> None:
     """Weights, biases and the gradients of all inputs agree to 1e-10 in float64."""
@@ -64,7 +46,8 @@ def test_the_written_backward_pass_is_that_of_autograd(inputs: Inputs, steps: in
     leaves = [inputs[name].requires_grad_() for name in names]
     results = []
 
-    for ended in (descend_head(**inputs, steps=steps), recorded(inputs, steps)):
+    for descended in (descend_head, recorded_head):
+        ended = descended(**inputs, steps=steps)
         loss = sum((value * torch.arange(value.numel()).view_as(value)).sum() for value in ended)
         gradients = torch.autograd.grad(loss, leaves, materialize_grads=True)
         results.append((*ended, *gradients))
