@@ -106,9 +106,31 @@ class EpisodeBatch:
         return self._one_hot(self.y_TQ) / (rows_T11 * self.tasks)
 
     @cached_property
+    def scored_shares_T1S(self) -> Tensor:
+        """One over the number of support rows that are not alone in their class, 0 for others."""
+        has_others_TW1 = (self.shots_TW > 1).to(self.x_TRFH.dtype)[..., None]
+        scored_T1S = (self.labels_TWS * has_others_TW1).sum(1, keepdim=True)
+        return scored_T1S / scored_T1S.sum(2, keepdim=True).clamp_min(1)
+
+    @cached_property
+    def present_TW(self) -> Tensor:
+        """1 where a class exists, else 0, in the precision of the cells."""
+        return self.way_mask_TW.to(self.x_TRFH.dtype)
+
+    @cached_property
+    def present_TF(self) -> Tensor:
+        """1 where a column exists and is not constant, else 0."""
+        return self.column_mask_TF.to(self.x_TRFH.dtype)
+
+    @cached_property
+    def columns_T1(self) -> Tensor:
+        """Number of columns that are not constant, at least 1."""
+        return self.present_TF.sum(1, keepdim=True).clamp_min(1)
+
+    @cached_property
     def log_shots_T(self) -> Tensor:
         """Logarithm of the mean number of support rows per class."""
-        return (self.shots_TW.sum(1) / self.way_mask_TW.sum(1)).log()
+        return (self.shots_TW.sum(1) / self.present_TW.sum(1)).log()
 
     @cached_property
     def facts_TJ(self) -> Tensor:
@@ -116,13 +138,11 @@ class EpisodeBatch:
 
         The logarithms of shots, columns and rows seen, and the ways, clamped to those of training.
         """
-        dtype = self.x_TRFH.dtype
-        ways_T = self.way_mask_TW.sum(1).clamp_max(_MAX_WAYS).to(dtype)
-        columns_T = self.column_mask_TF.sum(1).clamp_min(1).to(dtype)
+        ways_T = self.present_TW.sum(1).clamp_max(_MAX_WAYS)
         facts = [
             self.log_shots_T,
             (ways_T - 3) / 2,
-            columns_T.log() / 3 - 1,
+            self.columns_T1[:, 0].log() / 3 - 1,
             self.fit_rows_T.clamp_min(1).log() / 4 - 1,
         ]
         return torch.stack(facts, 1)

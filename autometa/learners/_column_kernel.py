@@ -100,15 +100,13 @@ class ColumnKernel(AbstractLearner):
         factor of its products.
         """
         outputs_TFO = self.column_network(batch.column_statistics_TFJ)
-        mask_TF = batch.column_mask_TF.to(outputs_TFO.dtype)
-        columns_T1 = mask_TF.sum(1, keepdim=True).clamp_min(1)
-        linear_share_TF = 1.5 * mask_TF / columns_T1.sqrt()
-        linear_log_TF, laplace_log_TF = outputs_TFO[..., 0], outputs_TFO[..., 3]
-        mix_TFL = outputs_TFO[..., 1:3].sigmoid()
+        linear_log_TF, linear_logit_TF, laplace_logit_TF, laplace_log_TF = outputs_TFO.unbind(-1)
+        linear_mix_TF, laplace_mix_TF = linear_logit_TF.sigmoid(), laplace_logit_TF.sigmoid()
+        linear_share_TF = 1.5 * batch.present_TF / batch.columns_T1.sqrt()
         if self.config.adapt == "head+scales":
             descended = descend_scales if self.is_written_out else recorded_scales
             offset_TF = descended(
-                mixture(batch.x_support_TSFH, mix_TFL[..., 0]),
+                mixture(batch.x_support_TSFH, linear_mix_TF),
                 linear_log_TF.exp() * linear_share_TF,
                 self.log_scale_gain.exp(),
                 batch,
@@ -118,13 +116,13 @@ class ColumnKernel(AbstractLearner):
             offset_TF = bounded(offset_TF)
             linear_log_TF = linear_log_TF + offset_TF
             laplace_log_TF = laplace_log_TF + offset_TF * self.laplace_share.sigmoid()
-        linear_log_TF = linear_log_TF + 0.5 * self.log_kernel_weights[0]
+        linear_weight, laplace_weight = self.log_kernel_weights.unbind()
         return {
-            "linear_mix": mix_TFL[..., 0],
-            "laplace_mix": mix_TFL[..., 1],
-            "linear_scale": linear_log_TF.exp() * linear_share_TF,
-            "laplace_scale": laplace_log_TF.exp() * (mask_TF / columns_T1),
-            "log_height": self.log_kernel_weights[1] + _LOG_LAPLACE,
+            "linear_mix": linear_mix_TF,
+            "laplace_mix": laplace_mix_TF,
+            "linear_scale": (linear_log_TF + 0.5 * linear_weight).exp() * linear_share_TF,
+            "laplace_scale": laplace_log_TF.exp() * (batch.present_TF / batch.columns_T1),
+            "log_height": laplace_weight + _LOG_LAPLACE,
             "way_mask": batch.way_mask_TW,
             "temperature": temperature(self.log_temperature, batch),
         }

@@ -48,7 +48,7 @@ class KernelHead(nn.Module):
             is_written_out: False to have autograd record the steps.
         """
         labels_TWS, averaging_TWS = batch.labels_TWS, batch.averaging_TWS
-        present_TW1 = batch.way_mask_TW.to(kernel_TSS.dtype)[..., None]
+        present_TW1 = batch.present_TW[..., None]
         ways_T11 = present_TW1.sum(1, keepdim=True)
         support_T11 = batch.shots_TW.sum(1)[:, None, None]
 

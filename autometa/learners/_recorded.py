@@ -65,7 +65,6 @@ def recorded_scales(
     """
     own_shots_TS = (batch.labels_TWS * batch.shots_TW[..., None]).sum(1)
     scored_TS = torch.where(own_shots_TS > 1, batch.y_TS, torch.full_like(batch.y_TS, -1))
-    columns_T1 = batch.column_mask_TF.sum(1, keepdim=True).clamp_min(1)
     ones_TF = torch.ones_like(base_TF)
 
     def loss(fast: Fast) -> Tensor:
@@ -76,7 +75,7 @@ def recorded_scales(
 
     def direction(fast: Fast) -> Fast:
         gradient = support_gradient(loss, fast, order="second", clip=SCALE_CLIP)
-        return {"offset": (gradient["offset"] * columns_T1).clamp(-SCALE_CLIP, SCALE_CLIP)}
+        return {"offset": (gradient["offset"] * batch.columns_T1).clamp(-SCALE_CLIP, SCALE_CLIP)}
 
     start = {"offset": torch.zeros_like(base_TF)}
     return descend(start, direction, inner_lr=inner_lr, inner_steps=inner_steps)["offset"]

@@ -31,6 +31,7 @@ SCALE_CLIP = 3.0
 """Largest step of an offset, in units of the rate."""
 
 _SAVED = 8
+_through_clamp = torch.ops.aten.hardtanh_backward
 
 
 def bounded(offset_TF: Tensor) -> Tensor:
@@ -62,19 +63,16 @@ def descend_scales(
     """
     labels_TWS = batch.labels_TWS
     left_out = LeaveOneOut(linear_TSF, labels_TWS, batch.shots_TW)
-    scored_TW1 = (batch.shots_TW > 1).to(linear_TSF.dtype)[..., None]
-    weight_T1S = (labels_TWS * scored_TW1).sum(1, keepdim=True)
-    weight_T1S = weight_T1S / weight_T1S.sum(2, keepdim=True).clamp_min(1)
     squared_TF = base_TF.square()
     absent_TW1 = ~batch.way_mask_TW[..., None]
-    factor_T1 = 2 * batch.column_mask_TF.sum(1, keepdim=True).clamp_min(1)
+    factor_T1 = 2 * batch.columns_T1
     if torch.is_grad_enabled():
         offset_TF: Tensor = _ScaleDescent.apply(  # type: ignore[no-untyped-call]
             left_out.maps(),
             squared_TF,
             gain,
             labels_TWS,
-            weight_T1S,
+            batch.scored_shares_T1S,
             absent_TW1,
             factor_T1,
             inner_lr,
@@ -82,7 +80,7 @@ def descend_scales(
         )
         return offset_TF
     # Without a backward pass nothing needs the maps, which are large for many rows and classes.
-    weight_T1S = gain * weight_T1S
+    weight_T1S = gain * batch.scored_shares_T1S
 
     def direction(fast: Fast) -> Fast:
         t_TF = torch.tanh(fast["offset"] / MAX_OFFSET)
@@ -142,8 +140,8 @@ class _ScaleDescent(torch.autograd.Function):
             mine = recorded[step * _SAVED : (step + 1) * _SAVED]
             t_TF, growth_TF, s_TF, slope_TF, pulled_TF, logits_TWS, p_TWS, error_TWS = mine
             flat_TF = 1 - t_TF * t_TF
-            is_free_TF = (slope_TF * pulled_TF).abs_() <= SCALE_CLIP
-            of_g_TF = (q_TF * is_free_TF).mul_(-ctx.inner_lr)
+            g_TF = slope_TF * pulled_TF
+            of_g_TF = _through_clamp(q_TF, g_TF, -SCALE_CLIP, SCALE_CLIP).mul_(-ctx.inner_lr)
             of_pulled_TF1 = (of_g_TF * slope_TF)[..., None]
             of_slope_TF = of_g_TF * pulled_TF * factor_T1
             of_error_TWS = (maps_TNF @ of_pulled_TF1).view_as(p_TWS)
