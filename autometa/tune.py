@@ -35,6 +35,7 @@ from autometa.search import (
     fetched_spec,
     finalists,
     prepare_study,
+    resolve_device,
     run_folder_of,
     run_processes,
     run_worker,
@@ -139,6 +140,7 @@ def tune(
     count = workers if workers is not None else parsed.search.workers
     if count < 1:
         raise UserError(f"workers must be at least 1; got {count}: leave it out for the study's")
+    resolve_device(parsed.training.device)  # before anything is downloaded
     run = _Run(parsed, count, stop or threading.Event(), on_event or (lambda _event: None))
     return run.to_the_end()
 

@@ -10,13 +10,13 @@ from autometa.search._confirm import fresh_seed as fresh_seed
 from autometa.search._confirm import select as select
 from autometa.search._data import REFERENCE as REFERENCE
 from autometa.search._data import StudyData as StudyData
+from autometa.search._device import resolve_device as resolve_device
 from autometa.search._objective import ACCURACY as ACCURACY
 from autometa.search._objective import ADVANTAGE as ADVANTAGE
 from autometa.search._objective import LEARNER_METHOD as LEARNER_METHOD
 from autometa.search._objective import SECONDS as SECONDS
 from autometa.search._objective import Objective as Objective
 from autometa.search._objective import advantage_over_best as advantage_over_best
-from autometa.search._objective import resolve_device as resolve_device
 from autometa.search._objective import train_candidate as train_candidate
 from autometa.search._processes import run_processes as run_processes
 from autometa.search._progress import Progress as Progress

@@ -14,6 +14,7 @@ from autometa.episodes import TrainingEpisodes, evaluation_episodes
 from autometa.errors import UserError
 from autometa.evaluation import EvaluationBatches, EvaluationTask, ScoreSheet, score_baselines
 from autometa.learners import build_learner
+from autometa.search._device import resolve_device
 from autometa.tables import Roles, ScaledTable, default_cache_dir, load_roles
 from autometa.typing import Setting
 
@@ -50,9 +51,10 @@ class StudyData:
         """Loads the tables of every role.
 
         Raises:
-            UserError: a source cannot be read, a family is on two sides, or no table can be
-                scored.
+            UserError: a source cannot be read, a family is on two sides, no table can be scored,
+                or this machine does not have the device of the study.
         """
+        resolve_device(spec.training.device)
         cache = default_cache_dir()
         roles = load_roles(spec.tables, cache)
         return cls(spec=spec, roles=roles, cache=cache)

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import optuna
-import torch
 
 from autometa.config import LearnerConfig, StudySpec
 from autometa.errors import AutometaError, RunError
@@ -26,6 +25,7 @@ from autometa.learners import AbstractLearner, OuterLoop, build_learner
 from autometa.logging import get_logger
 from autometa.search._checkpoints import Checkpoints
 from autometa.search._data import REFERENCE, StudyData
+from autometa.search._device import resolve_device
 from autometa.search._space import candidate_config, config_hash, suggest
 from autometa.search._threads import one_thread
 from autometa.storages import WORKER, stamp_trial
@@ -56,13 +56,6 @@ class CandidateFailedError(RunError):
 def rounded(value: float) -> float:
     """Returns a value rounded to six significant digits."""
     return float(f"{value:.{_DIGITS}g}")
-
-
-def resolve_device(device: str) -> str:
-    """Returns ``cuda`` or ``cpu`` for ``auto``, and the given device otherwise."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return device
 
 
 @dataclass(frozen=True)
