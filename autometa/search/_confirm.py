@@ -118,10 +118,11 @@ def confirm(
     data.baselines(
         data.confirm_tasks(), workers=workers, on_progress=lambda *_: _raise_if_set(stop)
     )
+    # Seed by seed: finalists that train on the same batches come one after the other.
     jobs = [
         _Job(number, params, seed_index, run_folder)
-        for number, params in trials
         for seed_index in range(spec.search.confirm)
+        for number, params in trials
     ]
     results: list[Confirmed | AutometaError] = []
 

@@ -203,7 +203,8 @@ def test_finalist_whose_training_fails_is_left_out(
 
     def value_of(sheet: ScoreSheet, *arguments: Any, **options: Any) -> float:
         calls.append(1)
-        return float("nan") if len(calls) <= 2 else honest(sheet, *arguments, **options)
+        # The finalists take turns, seed by seed.
+        return float("nan") if len(calls) in {1, 3} else honest(sheet, *arguments, **options)
 
     monkeypatch.setattr(ScoreSheet, "value", value_of)
     runs = confirmed()
