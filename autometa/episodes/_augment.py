@@ -105,13 +105,28 @@ def _clusters_as_label(
     return assigned.astype(np.int64), columns
 
 
-def augmented_pool(
-    tables: list[ScaledTable], *, per_table: int, seed: int
-) -> list[list[ScaledTable]]:
-    """Returns, for each table, up to ``per_table`` relabelled copies (a function of the seed)."""
-    pool: list[list[ScaledTable]] = []
-    for index, table in enumerate(tables):
-        rng = np.random.default_rng(np.random.SeedSequence([seed, 0xA06, index]))
-        drawn = (augmented_table(table, rng=rng) for _ in range(per_table))
-        pool.append([copy for copy in drawn if copy is not None])
-    return pool
+class AugmentedPool:
+    """Relabelled copies of tables, made when a table is first asked for.
+
+    The copies of a table are a function of seed and position alone.
+
+    Args:
+        tables: the tables to relabel.
+        per_table: copies of each; draws that gave no usable task are missing.
+        seed: seed of all copies.
+    """
+
+    def __init__(self, tables: list[ScaledTable], *, per_table: int, seed: int) -> None:
+        self._tables = tables
+        self._per_table = per_table
+        self._seed = seed
+        self._copies: dict[int, list[ScaledTable]] = {}
+
+    def copies(self, index: int) -> list[ScaledTable]:
+        """Returns the copies of the table at a position."""
+        if index not in self._copies:
+            rng = np.random.default_rng(np.random.SeedSequence([self._seed, 0xA06, index]))
+            table = self._tables[index]
+            drawn = (augmented_table(table, rng=rng) for _ in range(self._per_table))
+            self._copies[index] = [copy for copy in drawn if copy is not None]
+        return self._copies[index]

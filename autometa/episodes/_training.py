@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from autometa.episodes._augment import augmented_pool
+from autometa.episodes._augment import AugmentedPool
 from autometa.episodes._batch import EpisodeBatch
 from autometa.episodes._episode import MIN_QUERIES, Episode, draw_episode, rows_by_class
 from autometa.episodes._pack import pack
@@ -82,11 +82,7 @@ class TrainingEpisodes:
         self._augmented_share = augmented_share if real else 0.0
         self._real = list(real)
         self._synthetic = list(synthetic)
-        self._augmented = (
-            augmented_pool(self._real, per_table=_COPIES_PER_TABLE, seed=seed)
-            if self._augmented_share
-            else []
-        )
+        self._augmented = AugmentedPool(self._real, per_table=_COPIES_PER_TABLE, seed=seed)
         self._class_rows: dict[int, list[IntArray]] = {}
         self._group: tuple[int, list[EpisodeBatch]] | None = None
         self._kept: dict[int, list[EpisodeBatch]] = {}
@@ -152,9 +148,10 @@ class TrainingEpisodes:
         if rng.random() < self._synthetic_share:
             return self._synthetic[int(rng.integers(len(self._synthetic)))]
         index = int(rng.integers(len(self._real)))
-        if rng.random() < self._augmented_share and self._augmented[index]:
-            copies = self._augmented[index]
-            return copies[int(rng.integers(len(copies)))]
+        if rng.random() < self._augmented_share:
+            copies = self._augmented.copies(index)
+            if copies:
+                return copies[int(rng.integers(len(copies)))]
         return self._real[index]
 
     def _rows_of(self, table: ScaledTable) -> list[IntArray]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from autometa.episodes import _augment
-from autometa.episodes._augment import augmented_pool, augmented_table
+from autometa.episodes._augment import AugmentedPool, augmented_table
 from autometa.tables import ScaledTable, scale_rows
 
 MakeTable = Callable[..., ScaledTable]
@@ -137,16 +137,18 @@ def test_the_pool_is_a_function_of_the_seed(make_table: MakeTable) -> None:
     """Tables are relabelled alike in every process, and each on its own."""
     tables = [make_table([200, 200], seed=seed) for seed in range(2)]
 
-    first, again = (augmented_pool(tables, per_table=3, seed=5) for _ in range(2))
-    shorter = augmented_pool(tables[:1], per_table=3, seed=5)
-    other = augmented_pool(tables, per_table=3, seed=6)
+    def contents(pool: AugmentedPool, *positions: int) -> list[list[bytes]]:
+        return [[copy.x_RFH.tobytes() for copy in pool.copies(place)] for place in positions]
 
-    def contents(pool: list[list[ScaledTable]]) -> list[list[bytes]]:
-        return [[copy.x_RFH.tobytes() for copy in drawn] for drawn in pool]
+    pools = [AugmentedPool(tables, per_table=3, seed=seed) for seed in (5, 5, 6)]
+    first, again, other = (
+        contents(pool, *order) for pool, order in zip(pools, ((0, 1), (1, 0), (0, 1)), strict=True)
+    )
+    shorter = contents(AugmentedPool(tables[:1], per_table=3, seed=5), 0)
 
-    assert contents(first) == contents(again)
-    assert contents(first)[:1] == contents(shorter)
-    assert contents(first) != contents(other)
+    assert first == again[::-1]
+    assert first[:1] == shorter
+    assert first != other
     assert all(len(drawn) <= 3 for drawn in first)
 
 
