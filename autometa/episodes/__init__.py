@@ -10,6 +10,7 @@ from autometa.episodes._episode import rows_by_class as rows_by_class
 from autometa.episodes._inputs import EpisodeInputs as EpisodeInputs
 from autometa.episodes._inputs import episode_inputs as episode_inputs
 from autometa.episodes._inputs import scaled_inputs as scaled_inputs
+from autometa.episodes._inputs import scaled_inputs_of as scaled_inputs_of
 from autometa.episodes._inputs import unlabelled_rows as unlabelled_rows
 from autometa.episodes._pack import assemble as assemble
 from autometa.episodes._pack import pack as pack
@@ -31,5 +32,6 @@ __all__ = [
     "principal_axes",
     "rows_by_class",
     "scaled_inputs",
+    "scaled_inputs_of",
     "unlabelled_rows",
 ]

@@ -7,12 +7,13 @@ same rows scaled alike.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from autometa.episodes._episode import Episode
-from autometa.tables import ScaledTable, scale_rows
+from autometa.tables import RowsToScale, ScaledTable, scale_together
 from autometa.typing import BoolArray, FloatArray, IntArray, Setting
 
 
@@ -33,38 +34,57 @@ class EpisodeInputs:
     fit_rows: int
 
 
-def scaled_inputs(
-    table: ScaledTable,
-    episode: Episode,
-    setting: Setting,
-    *,
-    columns: IntArray | None = None,
-) -> EpisodeInputs:
+def scaled_inputs(table: ScaledTable, episode: Episode, setting: Setting) -> EpisodeInputs:
     """Returns support and query rows of an episode, scaled as the setting allows.
 
     Args:
         table: the table that the episode's rows belong to.
         episode: rows and labels.
         setting: which rows the scaling sees.
-        columns: the encoded columns to use, in order; all where None.
     """
-    rows = np.concatenate([episode.support_rows_S, episode.query_rows_Q])
-    if setting == "unlabelled":
-        picked = slice(None) if columns is None else columns
-        x_RFH = table.x_RFH[rows]
-        return EpisodeInputs(
-            x_RFH=x_RFH if columns is None else x_RFH[:, columns],
-            stats_FJ=table.stats_FJ[picked],
-            usable_F=table.usable_F[picked],
-            fit_rows=len(table.y_R),
+    return scaled_inputs_of([episode], [table], [setting])[0]
+
+
+def scaled_inputs_of(
+    episodes: Sequence[Episode],
+    tables: Sequence[ScaledTable],
+    settings: Sequence[Setting],
+    *,
+    columns: Sequence[IntArray] | None = None,
+) -> list[EpisodeInputs]:
+    """Returns support and query rows of many episodes, each scaled as its setting allows.
+
+    Args:
+        episodes: rows and labels.
+        tables: the table of each episode.
+        settings: which rows the scaling of each episode sees.
+        columns: the encoded columns of each episode to use, in order; all where None.
+    """
+    picks: Sequence[IntArray | slice] = columns or [slice(None)] * len(episodes)
+    inputs: dict[int, EpisodeInputs] = {}
+    groups: dict[int, RowsToScale] = {}
+    for number, (episode, table, setting, picked) in enumerate(
+        zip(episodes, tables, settings, picks, strict=True)
+    ):
+        rows = np.concatenate([episode.support_rows_S, episode.query_rows_Q])
+        if setting == "unlabelled":
+            inputs[number] = EpisodeInputs(
+                x_RFH=table.x_RFH[rows][:, picked],
+                stats_FJ=table.stats_FJ[picked],
+                usable_F=table.usable_F[picked],
+                fit_rows=len(table.y_R),
+            )
+        else:
+            groups[number] = RowsToScale(
+                values_RF=table.values_RF[rows][:, picked],
+                is_indicator_F=table.is_indicator_F[picked],
+                fit_rows=len(episode.support_rows_S) if setting == "inductive" else len(rows),
+            )
+    for number, scaled in zip(groups, scale_together(list(groups.values())), strict=True):
+        inputs[number] = EpisodeInputs(
+            scaled.x_RFH, scaled.stats_FJ, scaled.usable_F, groups[number].fit_rows
         )
-    values_RF = table.values_RF[rows]
-    is_indicator_F = table.is_indicator_F
-    if columns is not None:
-        values_RF, is_indicator_F = values_RF[:, columns], is_indicator_F[columns]
-    fit_rows = len(episode.support_rows_S) if setting == "inductive" else len(rows)
-    scaled = scale_rows(values_RF, is_indicator_F, np.arange(fit_rows))
-    return EpisodeInputs(scaled.x_RFH, scaled.stats_FJ, scaled.usable_F, fit_rows)
+    return [inputs[number] for number in range(len(episodes))]
 
 
 def episode_inputs(

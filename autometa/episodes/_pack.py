@@ -9,7 +9,7 @@ import torch
 
 from autometa.episodes._batch import EpisodeBatch
 from autometa.episodes._episode import Episode
-from autometa.episodes._inputs import EpisodeInputs, scaled_inputs
+from autometa.episodes._inputs import EpisodeInputs, scaled_inputs_of
 from autometa.tables import ScaledTable
 from autometa.typing import FloatArray, IntArray, Setting
 
@@ -58,6 +58,7 @@ def pack(
     *,
     columns: Sequence[IntArray] | None = None,
     components: int | None = None,
+    inputs: Sequence[EpisodeInputs] | None = None,
 ) -> EpisodeBatch:
     """Packs T episodes, each of its own table and setting, into one batch.
 
@@ -67,12 +68,11 @@ def pack(
         settings: the setting of each episode.
         columns: the encoded columns of each episode to use, in order; all where None.
         components: number of principal axes to add as ``basis_TFC``; none where None.
+        inputs: their scaled rows, where the caller has them from ``scaled_inputs_of``.
     """
     picks = columns if columns is not None else [None] * len(episodes)
-    inputs = [
-        scaled_inputs(table, episode, setting, columns=picked)
-        for episode, table, setting, picked in zip(episodes, tables, settings, picks, strict=True)
-    ]
+    if inputs is None:
+        inputs = scaled_inputs_of(episodes, tables, settings, columns=columns)
     axes_of: dict[int, FloatArray] = {}
     bases = []
     for table, setting, item, picked in zip(tables, settings, inputs, picks, strict=True):

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Table,
     )
     from autometa.tables._roles import ROLES, Roles, load_roles
+    from autometa.tables._scale_together import RowsToScale, scale_together
     from autometa.tables._scaling import N_CHANNELS, N_STATISTICS, ScaledRows, Scaling, scale_rows
     from autometa.tables._sklearn import SKLEARN_NAMES
     from autometa.tables._sources import load_source, parse_source
@@ -54,6 +55,7 @@ _MODULES = {
     "FrameEncoder": "_encoder",
     "Roles": "_roles",
     "RowHashes": "_records",
+    "RowsToScale": "_scale_together",
     "ScaledRows": "_scaling",
     "ScaledTable": "_records",
     "Scaling": "_scaling",
@@ -77,6 +79,7 @@ _MODULES = {
     "read_frame": "_read_file",
     "scale_rows": "_scaling",
     "scale_table": "_encode",
+    "scale_together": "_scale_together",
     "settled": "_fetch_sources",
     "shared_rows": "_families",
     "sources_of": "_fetch_sources",
@@ -97,6 +100,7 @@ __all__ = [
     "FrameEncoder",
     "Roles",
     "RowHashes",
+    "RowsToScale",
     "ScaledRows",
     "ScaledTable",
     "Scaling",
@@ -120,6 +124,7 @@ __all__ = [
     "read_frame",
     "scale_rows",
     "scale_table",
+    "scale_together",
     "settled",
     "shared_rows",
     "sources_of",

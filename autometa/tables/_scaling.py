@@ -32,8 +32,8 @@ from autometa.typing import BoolArray, FloatArray, IntArray
 N_CHANNELS = 2
 N_STATISTICS = 9
 Z_LIMIT = 6.0
-_MOMENT_ROWS = 1000
-_MOST_DISTINCT = 50
+MOMENT_ROWS = 1000
+MOST_DISTINCT = 50
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Scaling:
         stats_FJ[:, 0] = is_indicator_F
         stats_FJ[:, 1] = np.where(is_indicator_F, centred_NF.mean(0) + median_F, 0.0)
         distinct_F = 1 + (ascending_NF[1:] > ascending_NF[:-1]).sum(0)
-        stats_FJ[:, 2] = np.minimum(distinct_F, _MOST_DISTINCT) / _MOST_DISTINCT
+        stats_FJ[:, 2] = np.minimum(distinct_F, MOST_DISTINCT) / MOST_DISTINCT
         stats_FJ[:, 3] = missing_F
         stats_FJ[:, 4:] = _moments(z_NF, usable_F)
         return cls(
@@ -185,16 +185,19 @@ def _normal_scores(sorted_GN: FloatArray, values_GR: FloatArray) -> FloatArray:
     for column, (sorted_N, values_R) in enumerate(zip(sorted_GN, values_GR, strict=True)):
         twice_rank_GR[column] = sorted_N.searchsorted(values_R, "left")
         twice_rank_GR[column] += sorted_N.searchsorted(values_R, "right")
-    # Mid-ranks are multiples of one half, so that 2n + 1 normal scores serve every cell.
-    scores = ndtri(np.clip(np.arange(2 * n + 1) / (2 * n), 0.5 / n, 1 - 0.5 / n))
-    return np.asarray(scores[twice_rank_GR])
+    return np.asarray(normal_scores_of(n)[twice_rank_GR])
+
+
+def normal_scores_of(n: int) -> FloatArray:
+    """Returns the normal scores of the mid-ranks 0, 1/2, .. n: 2n + 1 serve every cell."""
+    return np.asarray(ndtri(np.clip(np.arange(2 * n + 1) / (2 * n), 0.5 / n, 1 - 0.5 / n)))
 
 
 def _moments(z_NF: FloatArray, usable_F: BoolArray) -> FloatArray:
     """Returns skewness, kurtosis and correlations (statistics 4 to 8), scaled as listed above."""
     n, columns = z_NF.shape
-    if n > _MOMENT_ROWS:
-        z_NF = z_NF[np.random.default_rng(0).permutation(n)[:_MOMENT_ROWS]]
+    if n > MOMENT_ROWS:
+        z_NF = z_NF[np.random.default_rng(0).permutation(n)[:MOMENT_ROWS]]
     z_NF = z_NF - z_NF.mean(0)
     sd_F = z_NF.std(0)
     z_NF /= np.where(sd_F > 0, sd_F, 1.0)

@@ -15,6 +15,7 @@ from autometa.episodes import (
     pack,
     rows_by_class,
     scaled_inputs,
+    scaled_inputs_of,
     unlabelled_rows,
 )
 from autometa.tables import ScaledTable, scale_rows
@@ -104,7 +105,7 @@ def test_columns_are_taken_in_order(table: ScaledTable, episode: Episode, settin
     """A subset of columns is the same columns of the whole, in the order asked for."""
     picked = np.array([4, 0, 8])
 
-    some = scaled_inputs(table, episode, setting, columns=picked)
+    [some] = scaled_inputs_of([episode], [table], [setting], columns=[picked])
 
     every = scaled_inputs(table, episode, setting)
     np.testing.assert_allclose(some.x_RFH, every.x_RFH[:, picked], atol=1e-6)

@@ -17,6 +17,7 @@ from autometa.episodes import (
     principal_axes,
     rows_by_class,
     scaled_inputs,
+    scaled_inputs_of,
 )
 from autometa.tables import ScaledTable
 from autometa.typing import SETTINGS
@@ -64,8 +65,8 @@ def test_real_entries_are_those_of_the_inputs(
     """Each task holds its scaled rows, labels, columns and counts."""
     batch = pack(episodes, tables, SETTINGS)
 
-    for task, (episode, table, setting) in enumerate(zip(episodes, tables, SETTINGS, strict=True)):
-        inputs = scaled_inputs(table, episode, setting)
+    scaled = scaled_inputs_of(episodes, tables, SETTINGS)
+    for task, (episode, inputs) in enumerate(zip(episodes, scaled, strict=True)):
         support, query = len(episode.support_rows_S), len(episode.query_rows_Q)
         columns = inputs.x_RFH.shape[1]
         assert np.array_equal(
