@@ -120,6 +120,7 @@ def _as_frame(X: Any) -> tuple[pd.DataFrame, bool]:
         # From nested lists pandas finds a type for every column.
         cells.tolist() if cells.dtype == object else cells,
         columns=range(cells.shape[1]),
+        copy=False,  # it is only read
     )
     return frame.set_axis([str(name) for name in frame.columns], axis=1), False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +25,21 @@ REFERENCE = "logistic_regression"
 _FRESH_EPISODES = 0x5EED
 
 _KEPT_STREAMS = 2
-_KEPT_BYTES = 128 * 2**20
-"""Memory of a worker for each stream's batches, and for each list of tasks as batches."""
+_MOST_KEPT_BYTES = 384 * 2**20
+_KEPT_SHARE_OF_CORE = 1 / 16
+
+
+def kept_bytes() -> int:
+    """Returns a worker's memory for the batches of a stream, and for a list of tasks as batches.
+
+    384 MiB hold the batches of 2,000 outer steps. Where workers on all cores would need much of
+    the machine's memory it is less, and batches beyond it are drawn anew; no value changes.
+    """
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # not on every platform
+        return _MOST_KEPT_BYTES
+    return min(_MOST_KEPT_BYTES, int(memory / (os.cpu_count() or 1) * _KEPT_SHARE_OF_CORE))
 
 
 @dataclass
@@ -96,7 +110,7 @@ class StudyData:
                 synthetic_share=training.synthetic_share,
                 augmented_share=training.augmented_share,
                 components=components,
-                kept_bytes=_KEPT_BYTES,
+                kept_bytes=kept_bytes(),
             )
         return self._streams[key]
 
@@ -127,7 +141,7 @@ class StudyData:
         key = (tasks[0].role, tasks[0].seed, components)
         if key not in self._batches:
             self._batches[key] = EvaluationBatches(
-                tasks, components=components, kept_bytes=_KEPT_BYTES
+                tasks, components=components, kept_bytes=kept_bytes()
             )
         return self._batches[key]
 
