@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from autometa.episodes._episode import Episode
-from autometa.tables import RowsToScale, ScaledTable, scale_together
+from autometa.episodes._scale_together import RowsToScale, scale_together
+from autometa.tables import ScaledTable
 from autometa.typing import BoolArray, FloatArray, IntArray, Setting
 
 

@@ -25,7 +25,7 @@ other weights.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import torch
@@ -37,11 +37,11 @@ from autometa.learners._base import (
     AbstractLearner,
     Adapted,
     cross_entropy,
-    one_hot,
     without_absent_ways,
 )
 from autometa.learners._column_network import column_network, mixture
-from autometa.learners._inner_loop import Order, descend, support_gradient
+from autometa.learners._inner_loop import Fast, Order, descend, support_gradient
+from autometa.learners._mlp_adaptation import MlpAdaptation
 from autometa.learners._temperature import TEMPERATURE_WEIGHTS, temperature
 
 _INNER_CLIP = 1.0
@@ -49,6 +49,10 @@ _INNER_CLIP = 1.0
 _FEATURE_NORM = 1.5
 """Length of a row's inputs, and of its hidden units, in the order of magnitude: it makes an inner
 rate of one fit a softmax head whatever the numbers of columns and units."""
+
+_INPUT_STEP = 16
+"""Inputs beyond a batch's columns are left out, all but those up to a multiple of this: products
+with odd numbers of columns are slow, and so is to see new shapes all the time."""
 
 
 class Maml(AbstractLearner):
@@ -78,6 +82,14 @@ class Maml(AbstractLearner):
         # Value at one shot and slope in log shots: more rows make sharper prototypes.
         self.log_gain = nn.Parameter(torch.zeros(2))
         self.log_temperature = nn.Parameter(torch.zeros(TEMPERATURE_WEIGHTS))
+        self._hidden_scale = _FEATURE_NORM / math.sqrt(config.width)
+        self._adaptation = MlpAdaptation(
+            inner_lr=config.inner_lr,
+            inner_steps=config.inner_steps,
+            order=self.order,
+            clip=_INNER_CLIP,
+            hidden_scale=self._hidden_scale,
+        )
 
     def adapt(self, batch: EpisodeBatch) -> Adapted:
         """Moves all weights and the head by ``inner_steps`` gradient steps."""
@@ -87,29 +99,13 @@ class Maml(AbstractLearner):
             "temperature": temperature(self.log_temperature, batch),
         }
         inputs_TSC = _inputs(batch.x_support_TSFH, state)
-        fast = {
-            f"weight{layer}": weight.expand(batch.tasks, *weight.shape)
-            for layer, weight in enumerate(self.weights)
-        }
-        fast |= {
-            f"bias{layer}": bias.expand(batch.tasks, *bias.shape)
-            for layer, bias in enumerate(self.biases)
-        }
-        fast |= self._initial_head(self._features(fast, inputs_TSC), batch)
-
-        def support_loss(current: Mapping[str, Tensor]) -> Tensor:
-            logits_TSW = self._logits(current, inputs_TSC, batch.way_mask_TW)
-            return cross_entropy(logits_TSW, batch.y_TS)
-
-        adapted = descend(
-            fast,
-            lambda current: support_gradient(
-                support_loss, current, order=self.order, clip=_INNER_CLIP
-            ),
-            inner_lr=self.config.inner_lr,
-            inner_steps=self.config.inner_steps,
-        )
-        return adapted | state
+        # Inputs that no task of the batch has are zero, and so move no weight.
+        weights = [self.weights[0][: inputs_TSC.shape[-1]].T]
+        weights += [weight.T for weight in self.weights[1:]]
+        head_weights, head_bias_TW = self._initial_head(weights, inputs_TSC, batch)
+        descended = self._written_out if self.is_written_out else self._recorded
+        start = [*weights, *head_weights], [*self.biases, head_bias_TW]
+        return descended(*start, inputs_TSC, batch) | state
 
     def predict(self, adapted: Adapted, x_TQFH: Tensor) -> Tensor:
         """Runs the adapted network on query rows."""
@@ -119,11 +115,12 @@ class Maml(AbstractLearner):
     def _input_form(self, batch: EpisodeBatch) -> Adapted:
         """Returns how cells become inputs: the mixture of channels (TF), then a map (TFC)."""
         mask_TF = batch.column_mask_TF.to(batch.x_TRFH.dtype)
+        inputs = min(self.config.columns, -(-mask_TF.shape[1] // _INPUT_STEP) * _INPUT_STEP)
         # Each task is scaled by its own columns: a batch's padding must not change it.
         scale_TF = mask_TF * _FEATURE_NORM / mask_TF.sum(1, keepdim=True).clamp_min(1).sqrt()
         if self.config.inputs == "padded":
             slots_F = torch.arange(mask_TF.shape[1], device=mask_TF.device) % self.config.columns
-            fold_FC = nn.functional.one_hot(slots_F, self.config.columns).to(mask_TF.dtype)
+            fold_FC = nn.functional.one_hot(slots_F, inputs).to(mask_TF.dtype)
             return {"mix": torch.ones_like(mask_TF), "projection": scale_TF[..., None] * fold_FC}
         if batch.basis_TFC is None:
             raise ValueError("this input form needs batches packed with the learner's components")
@@ -132,42 +129,103 @@ class Maml(AbstractLearner):
             said_TFO = self.column_network(batch.column_statistics_TFJ)
             scale_TF = scale_TF * said_TFO[..., 0].exp()
             mix_TF = said_TFO[..., 1].sigmoid()
-        return {"mix": mix_TF, "projection": scale_TF[..., None] * batch.basis_TFC}
+        return {"mix": mix_TF, "projection": scale_TF[..., None] * batch.basis_TFC[..., :inputs]}
 
-    def _initial_head(self, features_TSP: Tensor, batch: EpisodeBatch) -> dict[str, Tensor]:
+    def _initial_head(
+        self, weights: Sequence[Tensor], inputs_TSC: Tensor, batch: EpisodeBatch
+    ) -> tuple[list[Tensor], Tensor]:
+        """Returns the head's start: weights on hidden units (TWP) and inputs (TWC), bias (TW)."""
+        columns, width = inputs_TSC.shape[-1], self.config.width
         if self.config.head == "zero":
-            zeros = features_TSP.new_zeros(batch.tasks, features_TSP.shape[2] + 1, batch.ways)
-            return {"head_weight": zeros[:, :-1], "head_bias": zeros[:, -1]}
-        labels_TSW = one_hot(batch.y_TS, batch.ways).to(features_TSP.dtype)
+            zeros_TWP = inputs_TSC.new_zeros(batch.tasks, batch.ways, columns + width)
+            return [zeros_TWP[..., columns:], zeros_TWP[..., :columns]], zeros_TWP[..., 0]
+        hidden_NP = inputs_TSC.flatten(0, 1)
+        for weight, bias in zip(weights, self.biases, strict=True):
+            hidden_NP = torch.relu(nn.functional.linear(hidden_NP, weight, bias))
+        hidden_TSP = self._hidden_scale * hidden_NP.view(*inputs_TSC.shape[:2], width)
+        features_TSP = torch.cat([hidden_TSP, inputs_TSC], -1)
         present_TW = batch.way_mask_TW.to(features_TSP.dtype)
         ways_T1 = present_TW.sum(1, keepdim=True)
-        sums_TWP = labels_TSW.mT @ features_TSP
-        prototypes_TWP = sums_TWP / batch.shots_TW.clamp_min(1)[..., None]
+        prototypes_TWP = batch.averaging_TWS @ features_TSP
         centre_T1P = prototypes_TWP.sum(1, keepdim=True) / ways_T1[..., None]
         norms_TW = prototypes_TWP.square().sum(-1)
         log_shots_T1 = batch.log_shots_T[:, None]
         gain_TW = (self.log_gain[0] + self.log_gain[1] * log_shots_T1).exp() * present_TW
-        return {
-            "head_weight": (gain_TW[..., None] * (prototypes_TWP - centre_T1P)).mT,
-            "head_bias": -0.5 * gain_TW * (norms_TW - norms_TW.sum(1, keepdim=True) / ways_T1),
-        }
+        weight_TWP = gain_TW[..., None] * (prototypes_TWP - centre_T1P)
+        bias_TW = -0.5 * gain_TW * (norms_TW - norms_TW.sum(1, keepdim=True) / ways_T1)
+        return list(torch.split(weight_TWP, [width, columns], -1)), bias_TW
 
-    def _features(self, fast: Mapping[str, Tensor], inputs_TRC: Tensor) -> Tensor:
-        """Returns the inputs beside the hidden units of the last layer (TRP)."""
-        hidden_TRP = inputs_TRC
-        for layer in range(len(self.weights)):
-            hidden_TRP = torch.relu(
-                torch.baddbmm(fast[f"bias{layer}"][:, None], hidden_TRP, fast[f"weight{layer}"])
+    def _written_out(
+        self,
+        weights: Sequence[Tensor],
+        biases: Sequence[Tensor],
+        inputs_TSC: Tensor,
+        batch: EpisodeBatch,
+    ) -> Fast:
+        """Returns the adapted quantities by the hand-written inner loop."""
+        rows_TS = (batch.y_TS >= 0).to(inputs_TSC.dtype)
+        *hidden_biases, head_bias_TW = biases
+        head_bias_TW = without_absent_ways(head_bias_TW[:, None], batch.way_mask_TW)[:, 0]
+        return _named(
+            *self._adaptation(
+                weights,
+                [*hidden_biases, head_bias_TW],
+                inputs_TSC,
+                batch.labels_TSW,
+                rows_TS / rows_TS.sum(1, keepdim=True).clamp_min(1),
             )
-        hidden_TRP = hidden_TRP * (_FEATURE_NORM / math.sqrt(hidden_TRP.shape[-1]))
-        return torch.cat([inputs_TRC, hidden_TRP], -1)
+        )
+
+    def _recorded(
+        self,
+        weights: Sequence[Tensor],
+        biases: Sequence[Tensor],
+        inputs_TSC: Tensor,
+        batch: EpisodeBatch,
+    ) -> Fast:
+        """Returns the same by steps that autograd records."""
+
+        def support_loss(current: Mapping[str, Tensor]) -> Tensor:
+            logits_TSW = self._logits(current, inputs_TSC, batch.way_mask_TW)
+            return cross_entropy(logits_TSW, batch.y_TS)
+
+        return descend(
+            _named(
+                [weight.expand(batch.tasks, *weight.shape[-2:]) for weight in weights],
+                [bias.expand(batch.tasks, bias.shape[-1]) for bias in biases],
+            ),
+            lambda current: support_gradient(
+                support_loss, current, order=self.order, clip=_INNER_CLIP
+            ),
+            inner_lr=self.config.inner_lr,
+            inner_steps=self.config.inner_steps,
+        )
 
     def _logits(
         self, fast: Mapping[str, Tensor], inputs_TRC: Tensor, way_mask_TW: Tensor
     ) -> Tensor:
-        features_TRP = self._features(fast, inputs_TRC)
-        logits_TRW = torch.baddbmm(fast["head_bias"][:, None], features_TRP, fast["head_weight"])
-        return without_absent_ways(logits_TRW, way_mask_TW)
+        hidden_TRP = inputs_TRC
+        for layer in range(len(self.weights)):
+            bias_T1P = fast[f"bias{layer}"][:, None]
+            hidden_TRP = torch.relu(torch.baddbmm(bias_T1P, hidden_TRP, fast[f"weight{layer}"].mT))
+        # Ways come first: a product with few columns runs at half the speed of one with few rows.
+        logits_TWR = torch.baddbmm(
+            fast["head_bias"][..., None],
+            fast["head_weight"],
+            hidden_TRP.mT,
+            alpha=self._hidden_scale,
+        )
+        logits_TWR = torch.baddbmm(logits_TWR, fast["skip_weight"], inputs_TRC.mT)
+        return without_absent_ways(logits_TWR.mT, way_mask_TW)
+
+
+def _named(weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Fast:
+    """Returns adapted quantities by name; of the weights the last two are the head's."""
+    *hidden_weights, head_weight, skip_weight = weights
+    *hidden_biases, head_bias = biases
+    fast = {f"weight{layer}": weight for layer, weight in enumerate(hidden_weights)}
+    fast |= {f"bias{layer}": bias for layer, bias in enumerate(hidden_biases)}
+    return fast | {"head_weight": head_weight, "skip_weight": skip_weight, "head_bias": head_bias}
 
 
 def _inputs(x_TRFH: Tensor, state: Adapted) -> Tensor:

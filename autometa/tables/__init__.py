@@ -35,14 +35,25 @@ if TYPE_CHECKING:
         Table,
     )
     from autometa.tables._roles import ROLES, Roles, load_roles
-    from autometa.tables._scale_together import RowsToScale, scale_together
-    from autometa.tables._scaling import N_CHANNELS, N_STATISTICS, ScaledRows, Scaling, scale_rows
+    from autometa.tables._scaling import (
+        MOMENT_ROWS,
+        MOST_DISTINCT,
+        N_CHANNELS,
+        N_STATISTICS,
+        Z_LIMIT,
+        ScaledRows,
+        Scaling,
+        normal_scores_of,
+        scale_rows,
+    )
     from autometa.tables._sklearn import SKLEARN_NAMES
     from autometa.tables._sources import load_source, parse_source
     from autometa.tables._summary import TableSummary, summarise
     from autometa.tables._synthetic import synthetic_table
 
 _MODULES = {
+    "MOMENT_ROWS": "_scaling",
+    "MOST_DISTINCT": "_scaling",
     "N_CHANNELS": "_scaling",
     "N_STATISTICS": "_scaling",
     "OFFLINE_VARIABLE": "_fetch_sources",
@@ -55,7 +66,6 @@ _MODULES = {
     "FrameEncoder": "_encoder",
     "Roles": "_roles",
     "RowHashes": "_records",
-    "RowsToScale": "_scale_together",
     "ScaledRows": "_scaling",
     "ScaledTable": "_records",
     "Scaling": "_scaling",
@@ -63,6 +73,7 @@ _MODULES = {
     "Skipped": "_records",
     "Table": "_records",
     "TableSummary": "_summary",
+    "Z_LIMIT": "_scaling",
     "cached_bytes": "_load_scaled",
     "check_leakage": "_families",
     "default_cache_dir": "_cache",
@@ -75,11 +86,11 @@ _MODULES = {
     "load_scaled": "_load_scaled",
     "load_source": "_sources",
     "make_table": "_contents",
+    "normal_scores_of": "_scaling",
     "parse_source": "_sources",
     "read_frame": "_read_file",
     "scale_rows": "_scaling",
     "scale_table": "_encode",
-    "scale_together": "_scale_together",
     "settled": "_fetch_sources",
     "shared_rows": "_families",
     "sources_of": "_fetch_sources",
@@ -88,19 +99,21 @@ _MODULES = {
 }
 
 __all__ = [
+    "MOMENT_ROWS",
+    "MOST_DISTINCT",
     "N_CHANNELS",
     "N_STATISTICS",
     "OFFLINE_VARIABLE",
     "ROLES",
     "SKLEARN_NAMES",
     "SYNTHETIC",
+    "Z_LIMIT",
     "ColumnKind",
     "ColumnPlan",
     "EncodedTable",
     "FrameEncoder",
     "Roles",
     "RowHashes",
-    "RowsToScale",
     "ScaledRows",
     "ScaledTable",
     "Scaling",
@@ -120,11 +133,11 @@ __all__ = [
     "load_scaled",
     "load_source",
     "make_table",
+    "normal_scores_of",
     "parse_source",
     "read_frame",
     "scale_rows",
     "scale_table",
-    "scale_together",
     "settled",
     "shared_rows",
     "sources_of",

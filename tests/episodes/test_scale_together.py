@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autometa.tables import RowsToScale, ScaledRows, _scale_together, scale_rows, scale_together
+from autometa.episodes import _scale_together
+from autometa.episodes._scale_together import RowsToScale, scale_together
+from autometa.tables import ScaledRows, scale_rows
 
 
 def group(seed: int, *, rows: int, columns: int, fit_rows: int) -> RowsToScale:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import torch
 
-from autometa.tables._scaling import (
+from autometa.tables import (
     MOMENT_ROWS,
     MOST_DISTINCT,
     N_CHANNELS,
@@ -155,8 +156,6 @@ def _rank_gauss(
     ascending_GN: FloatArray, cells_GR: FloatArray, is_fit_GN: BoolArray, n_G1: IntArray
 ) -> FloatArray:
     """Returns the standardised normal scores of cells among their sorted fit rows."""
-    import torch
-
     # PyTorch searches all columns in one call. Padding is larger than any cell.
     ordered = torch.from_numpy(np.where(is_fit_GN, ascending_GN, np.inf))
     sought = torch.from_numpy(np.ascontiguousarray(cells_GR))
