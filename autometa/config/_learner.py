@@ -23,6 +23,9 @@ class _LearnerConfig(Part):
 
 
 class _MlpConfig(_LearnerConfig):
+    adapt: Literal["all", "head"] = Field(
+        "all", description="what the inner loop moves: all weights, or the head alone (ANIL)"
+    )
     inputs: Literal["columns", "projected", "padded"] = Field(
         "columns",
         description="columns scaled by what a network reads off their statistics and projected on "

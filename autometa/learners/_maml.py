@@ -12,6 +12,9 @@ Columns have no meaning in common from table to table, so that a network needs a
                 network reads off its statistics; this network is a part of the input form, and
                 does not adapt
 
+With ``adapt: head`` the inner loop moves the head alone, on features that are computed once (ANIL:
+Raghu et al., "Rapid learning or feature reuse?", ICLR 2020, arXiv 1909.09157, section 4).
+
 The features that the head sees are the inputs themselves beside the hidden units: without that
 path MAML starts below a linear model on tables, and does not come back.
 
@@ -27,6 +30,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -40,9 +44,11 @@ from autometa.learners._base import (
     without_absent_ways,
 )
 from autometa.learners._column_network import column_network, mixture
-from autometa.learners._inner_loop import Fast, Order, descend, support_gradient
+from autometa.learners._inner_loop import Order, descend, support_gradient
 from autometa.learners._mlp_adaptation import MlpAdaptation
 from autometa.learners._temperature import TEMPERATURE_WEIGHTS, temperature
+
+_Moved: TypeAlias = tuple[list[Tensor], list[Tensor]]
 
 _INNER_CLIP = 1.0
 
@@ -56,10 +62,10 @@ with odd numbers of columns are slow, and so is to see new shapes all the time."
 
 
 class Maml(AbstractLearner):
-    """A residual MLP whose weights all adapt by gradient descent on the support rows.
+    """A residual MLP that adapts by gradient descent on the support rows.
 
     Args:
-        config: width, depth, inner_lr, inner_steps, inputs, columns and head.
+        config: width, depth, adapt, inner_lr, inner_steps, inputs, columns and head.
         generator: source of the initial weights.
     """
 
@@ -88,11 +94,12 @@ class Maml(AbstractLearner):
             inner_steps=config.inner_steps,
             order=self.order,
             clip=_INNER_CLIP,
-            hidden_scale=self._hidden_scale,
+            # Features that stay hold it already.
+            hidden_scale=self._hidden_scale if config.adapt == "all" else 1.0,
         )
 
     def adapt(self, batch: EpisodeBatch) -> Adapted:
-        """Moves all weights and the head by ``inner_steps`` gradient steps."""
+        """Moves the weights, or the head alone, by ``inner_steps`` gradient steps."""
         state = self._input_form(batch)
         state |= {
             "way_mask": batch.way_mask_TW,
@@ -102,14 +109,31 @@ class Maml(AbstractLearner):
         # Inputs that no task of the batch has are zero, and so move no weight.
         weights = [self.weights[0][: inputs_TSC.shape[-1]].T]
         weights += [weight.T for weight in self.weights[1:]]
-        head_weights, head_bias_TW = self._initial_head(weights, inputs_TSC, batch)
+        features_TSP = self._features(weights, inputs_TSC)
+        head_TWP, head_bias_TW = self._initial_head(features_TSP, batch)
         descended = self._written_out if self.is_written_out else self._recorded
-        start = [*weights, *head_weights], [*self.biases, head_bias_TW]
-        return descended(*start, inputs_TSC, batch) | state
+        if self.config.adapt == "head":
+            # A network without hidden layers on features that stay.
+            [head_TWP], [head_bias_TW] = descended([head_TWP], [head_bias_TW], features_TSP, batch)
+            weights = [weight.expand(batch.tasks, *weight.shape) for weight in weights]
+            biases = [bias.expand(batch.tasks, *bias.shape) for bias in self.biases]
+            moved = [*weights, *self._parts(head_TWP)], [*biases, head_bias_TW]
+        else:
+            start = [*weights, *self._parts(head_TWP)], [*self.biases, head_bias_TW]
+            moved = descended(*start, inputs_TSC, batch)
+        return _named(*moved) | state
 
     def predict(self, adapted: Adapted, x_TQFH: Tensor) -> Tensor:
         """Runs the adapted network on query rows."""
-        logits_TQW = self._logits(adapted, _inputs(x_TQFH, adapted), adapted["way_mask"])
+        layers = range(len(self.weights))
+        weights = [adapted[f"weight{layer}"] for layer in layers]
+        biases = [adapted[f"bias{layer}"] for layer in layers]
+        logits_TQW = self._logits(
+            [*weights, adapted["head_weight"], adapted["skip_weight"]],
+            [*biases, adapted["head_bias"]],
+            _inputs(x_TQFH, adapted),
+            adapted["way_mask"],
+        )
         return logits_TQW * adapted["temperature"][:, None, None]
 
     def _input_form(self, batch: EpisodeBatch) -> Adapted:
@@ -131,95 +155,109 @@ class Maml(AbstractLearner):
             mix_TF = said_TFO[..., 1].sigmoid()
         return {"mix": mix_TF, "projection": scale_TF[..., None] * batch.basis_TFC[..., :inputs]}
 
-    def _initial_head(
-        self, weights: Sequence[Tensor], inputs_TSC: Tensor, batch: EpisodeBatch
-    ) -> tuple[list[Tensor], Tensor]:
-        """Returns the head's start: weights on hidden units (TWP) and inputs (TWC), bias (TW)."""
-        columns, width = inputs_TSC.shape[-1], self.config.width
-        if self.config.head == "zero":
-            zeros_TWP = inputs_TSC.new_zeros(batch.tasks, batch.ways, columns + width)
-            return [zeros_TWP[..., columns:], zeros_TWP[..., :columns]], zeros_TWP[..., 0]
+    def _parts(self, head_TWP: Tensor) -> list[Tensor]:
+        """Returns the head's weights on hidden units and on inputs."""
+        width = self.config.width
+        return list(torch.split(head_TWP, [width, head_TWP.shape[-1] - width], -1))
+
+    def _features(self, weights: Sequence[Tensor], inputs_TSC: Tensor) -> Tensor:
+        """Returns what the head sees: hidden units before adaptation, then inputs (TSP)."""
         hidden_NP = inputs_TSC.flatten(0, 1)
         for weight, bias in zip(weights, self.biases, strict=True):
             hidden_NP = torch.relu(nn.functional.linear(hidden_NP, weight, bias))
-        hidden_TSP = self._hidden_scale * hidden_NP.view(*inputs_TSC.shape[:2], width)
-        features_TSP = torch.cat([hidden_TSP, inputs_TSC], -1)
-        present_TW = batch.way_mask_TW.to(features_TSP.dtype)
-        ways_T1 = present_TW.sum(1, keepdim=True)
+        hidden_TSP = self._hidden_scale * hidden_NP.view(*inputs_TSC.shape[:2], -1)
+        return torch.cat([hidden_TSP, inputs_TSC], -1)
+
+    def _initial_head(self, features_TSP: Tensor, batch: EpisodeBatch) -> tuple[Tensor, Tensor]:
+        """Returns the head's start: weights (TWP) and bias (TW)."""
+        if self.config.head == "zero":
+            zeros_TWP = features_TSP.new_zeros(batch.tasks, batch.ways, features_TSP.shape[-1])
+            return zeros_TWP, zeros_TWP[..., 0]
+        ways_T1 = batch.present_TW.sum(1, keepdim=True)
         prototypes_TWP = batch.averaging_TWS @ features_TSP
         centre_T1P = prototypes_TWP.sum(1, keepdim=True) / ways_T1[..., None]
         norms_TW = prototypes_TWP.square().sum(-1)
         log_shots_T1 = batch.log_shots_T[:, None]
-        gain_TW = (self.log_gain[0] + self.log_gain[1] * log_shots_T1).exp() * present_TW
-        weight_TWP = gain_TW[..., None] * (prototypes_TWP - centre_T1P)
+        gain_TW = (self.log_gain[0] + self.log_gain[1] * log_shots_T1).exp() * batch.present_TW
         bias_TW = -0.5 * gain_TW * (norms_TW - norms_TW.sum(1, keepdim=True) / ways_T1)
-        return list(torch.split(weight_TWP, [width, columns], -1)), bias_TW
+        return gain_TW[..., None] * (prototypes_TWP - centre_T1P), bias_TW
 
     def _written_out(
         self,
         weights: Sequence[Tensor],
         biases: Sequence[Tensor],
-        inputs_TSC: Tensor,
+        x_TSC: Tensor,
         batch: EpisodeBatch,
-    ) -> Fast:
-        """Returns the adapted quantities by the hand-written inner loop."""
-        rows_TS = (batch.y_TS >= 0).to(inputs_TSC.dtype)
+    ) -> _Moved:
+        """Returns every task's weights and biases by the hand-written inner loop."""
+        rows_TS = (batch.y_TS >= 0).to(x_TSC.dtype)
         *hidden_biases, head_bias_TW = biases
         head_bias_TW = without_absent_ways(head_bias_TW[:, None], batch.way_mask_TW)[:, 0]
-        return _named(
-            *self._adaptation(
-                weights,
-                [*hidden_biases, head_bias_TW],
-                inputs_TSC,
-                batch.labels_TSW,
-                rows_TS / rows_TS.sum(1, keepdim=True).clamp_min(1),
-            )
+        return self._adaptation(
+            weights,
+            [*hidden_biases, head_bias_TW],
+            x_TSC,
+            batch.labels_TSW,
+            rows_TS / rows_TS.sum(1, keepdim=True).clamp_min(1),
         )
 
     def _recorded(
         self,
         weights: Sequence[Tensor],
         biases: Sequence[Tensor],
-        inputs_TSC: Tensor,
+        x_TSC: Tensor,
         batch: EpisodeBatch,
-    ) -> Fast:
+    ) -> _Moved:
         """Returns the same by steps that autograd records."""
+        tasks, count = batch.tasks, len(weights)
 
         def support_loss(current: Mapping[str, Tensor]) -> Tensor:
-            logits_TSW = self._logits(current, inputs_TSC, batch.way_mask_TW)
+            moved = list(current.values())
+            logits_TSW = self._logits(moved[:count], moved[count:], x_TSC, batch.way_mask_TW)
             return cross_entropy(logits_TSW, batch.y_TS)
 
-        return descend(
-            _named(
-                [weight.expand(batch.tasks, *weight.shape[-2:]) for weight in weights],
-                [bias.expand(batch.tasks, bias.shape[-1]) for bias in biases],
-            ),
+        start = [weight.expand(tasks, *weight.shape[-2:]) for weight in weights]
+        start += [bias.expand(tasks, bias.shape[-1]) for bias in biases]
+        ended = descend(
+            {str(place): value for place, value in enumerate(start)},
             lambda current: support_gradient(
                 support_loss, current, order=self.order, clip=_INNER_CLIP
             ),
             inner_lr=self.config.inner_lr,
             inner_steps=self.config.inner_steps,
         )
+        moved = list(ended.values())
+        return moved[:count], moved[count:]
 
     def _logits(
-        self, fast: Mapping[str, Tensor], inputs_TRC: Tensor, way_mask_TW: Tensor
+        self,
+        weights: Sequence[Tensor],
+        biases: Sequence[Tensor],
+        x_TRC: Tensor,
+        way_mask_TW: Tensor,
     ) -> Tensor:
-        hidden_TRP = inputs_TRC
-        for layer in range(len(self.weights)):
-            bias_T1P = fast[f"bias{layer}"][:, None]
-            hidden_TRP = torch.relu(torch.baddbmm(bias_T1P, hidden_TRP, fast[f"weight{layer}"].mT))
+        """Returns the logits (TRW) of every task's network; of the biases the last is the head's.
+
+        One weight more than there are biases is the head's on the inputs.
+        """
+        *hidden_biases, head_bias_TW = biases
+        hidden_TRP = x_TRC
+        for weight_TPC, bias_TP in zip(weights, hidden_biases, strict=False):
+            hidden_TRP = torch.relu(torch.baddbmm(bias_TP[:, None], hidden_TRP, weight_TPC.mT))
+        head_TWP, *skip = weights[len(hidden_biases) :]
         # Ways come first: a product with few columns runs at half the speed of one with few rows.
         logits_TWR = torch.baddbmm(
-            fast["head_bias"][..., None],
-            fast["head_weight"],
+            head_bias_TW[..., None],
+            head_TWP,
             hidden_TRP.mT,
-            alpha=self._hidden_scale,
+            alpha=self._hidden_scale if skip else 1.0,
         )
-        logits_TWR = torch.baddbmm(logits_TWR, fast["skip_weight"], inputs_TRC.mT)
+        if skip:
+            logits_TWR = torch.baddbmm(logits_TWR, skip[0], x_TRC.mT)
         return without_absent_ways(logits_TWR.mT, way_mask_TW)
 
 
-def _named(weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Fast:
+def _named(weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Adapted:
     """Returns adapted quantities by name; of the weights the last two are the head's."""
     *hidden_weights, head_weight, skip_weight = weights
     *hidden_biases, head_bias = biases

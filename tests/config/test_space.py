@@ -201,8 +201,8 @@ def test_a_learner_without_searched_values_may_be_a_choice(
         ),
         ({"learner": {"choices": {"mmal": {}}}}, "space.learner.choices.mmal must be one of maml"),
         (
-            {"learner": {"choices": {"maml": {"adapt": {"choices": ["head"]}}}}},
-            "space.learner.choices.maml.adapt is not a meta-parameter of maml; accepted: inner_lr",
+            {"learner": {"choices": {"maml": {"head_lr": {"low": 0.1, "high": 1.0}}}}},
+            "space.learner.choices.maml.head_lr is not a meta-parameter of maml; accepted: inner",
         ),
         (
             {"learner": {"choices": {"maml": {"depth": {"low": 1, "high": 99}}}}},

@@ -145,3 +145,18 @@ def test_the_column_network_changes_what_a_column_counts(
 
     scale_TF1 = torch.exp(0.7 * batch.stats_TFJ[..., 3:4])
     torch.testing.assert_close(after_TFC, before_TFC * scale_TF1)
+
+
+def test_the_head_alone_moves_where_it_is_asked_for(
+    batch: EpisodeBatch, make_learner: MakeLearner
+) -> None:
+    """ANIL leaves the body where it was, task by task, and with no step it is MAML."""
+    learner = make_learner("maml", adapt="head", inner_steps=3)
+    assert isinstance(learner, Maml)
+    start = make_learner("maml", adapt="all", inner_steps=0).adapt(batch)
+
+    adapted = learner.adapt(batch)
+
+    for name, value in adapted.items():
+        moved = name in {"head_weight", "skip_weight", "head_bias"}
+        assert torch.equal(value, start[name]) is not moved, name

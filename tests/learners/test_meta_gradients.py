@@ -20,6 +20,7 @@ SECOND_ORDER = [
     pytest.param("maml", {"inputs": "padded", "head": "zero"}, id="maml-padded-zero"),
     pytest.param("maml", {"inputs": "projected", "head": "prototype"}, id="maml-projected"),
     pytest.param("maml", {"inputs": "projected", "head": "zero"}, id="maml-projected-zero"),
+    pytest.param("maml", {"adapt": "head"}, id="maml-head"),
     pytest.param("column_kernel", {"adapt": "head"}, id="column_kernel-head"),
     pytest.param("column_kernel", {"adapt": "head+scales"}, id="column_kernel-head+scales"),
 ]
@@ -81,12 +82,14 @@ def test_meta_gradient_is_that_of_the_outer_loss(
 @pytest.mark.parametrize("name", ["maml", "fomaml"])
 @pytest.mark.parametrize("inputs", ["columns", "projected", "padded"])
 @pytest.mark.parametrize("head", ["prototype", "zero"])
+@pytest.mark.parametrize("adapt", ["all", "head"])
 @pytest.mark.parametrize("inner_steps", [0, 1, 3])
 def test_the_written_out_inner_loop_is_the_recorded_one(
     *,
     name: str,
     inputs: str,
     head: str,
+    adapt: str,
     inner_steps: int,
     batch: EpisodeBatch,
     make_learner: Callable[..., AbstractLearner],
@@ -94,7 +97,12 @@ def test_the_written_out_inner_loop_is_the_recorded_one(
     """Logits and all meta-gradients agree to 1e-10, whether the clip is active or not."""
     for inner_lr in (0.1, 30.0):
         learner = make_learner(
-            name, inputs=inputs, head=head, inner_steps=inner_steps, inner_lr=inner_lr
+            name,
+            inputs=inputs,
+            head=head,
+            adapt=adapt,
+            inner_steps=inner_steps,
+            inner_lr=inner_lr,
         )
         found = {}
         for is_written_out in (True, False):
