@@ -1,0 +1,34 @@
+"""What a worker keeps for its next candidate."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from autometa.search import _data
+
+
+@pytest.mark.parametrize(
+    ("gibibytes", "cores", "mebibytes"), [(24, 2, 384), (16, 8, 128), (256, 64, 256)]
+)
+def test_memory_for_batches_follows_that_of_a_core(
+    gibibytes: int, cores: int, mebibytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers on every core leave most of a machine's memory to others."""
+    pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": gibibytes * 2**30 // 4096}
+    monkeypatch.setattr(os, "sysconf", pages.__getitem__)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+
+    assert _data.kept_bytes() == mebibytes * 2**20
+
+
+def test_memory_that_is_not_told_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the platform does not tell its memory, the most is kept."""
+
+    def unknown(_name: str) -> int:
+        raise ValueError("unrecognized configuration name")
+
+    monkeypatch.setattr(os, "sysconf", unknown)
+
+    assert _data.kept_bytes() == 384 * 2**20
