@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from autometa.episodes._column_statistics import support_statistics
-
-_MAX_WAYS = 5
+from autometa.episodes._column_statistics import MAX_WAYS, support_statistics
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class EpisodeBatch:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the tensors, those included that are computed when first asked for."""
+        """Bytes of the tensors, the large ones included that are computed when first asked for."""
         tensors = [getattr(self, field.name) for field in fields(self)]
         tensors += [self.labels_TWS, self.averaging_TWS, self.query_shares_TWQ]
         tensors += [self.column_statistics_TFJ]
@@ -138,7 +137,7 @@ class EpisodeBatch:
 
         The logarithms of shots, columns and rows seen, and the ways, clamped to those of training.
         """
-        ways_T = self.present_TW.sum(1).clamp_max(_MAX_WAYS)
+        ways_T = self.present_TW.sum(1).clamp_max(MAX_WAYS)
         facts = [
             self.log_shots_T,
             (ways_T - 3) / 2,
@@ -160,13 +159,25 @@ class EpisodeBatch:
         return (y_TR[:, None] == ways_W1).to(self.x_TRFH.dtype)
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> EpisodeBatch:
-        """Returns the batch on a device, its floating tensors in the given precision."""
-        if self.x_TRFH.device == torch.device(device) and dtype in {None, self.x_TRFH.dtype}:
+        """Returns the batch on a device, its floating tensors in the given precision.
+
+        What was computed of it comes along, unless in another precision.
+        """
+        wanted, here = torch.device(device), self.x_TRFH.device
+        is_here = here.type == wanted.type and wanted.index in {None, here.index}
+        is_alike = dtype in {None, self.x_TRFH.dtype}
+        if is_here and is_alike:
             return self
-        moved = {}
-        for field in fields(self):
-            tensor = getattr(self, field.name)
-            if tensor is not None:
-                is_float = tensor.is_floating_point()
-                moved[field.name] = tensor.to(device, dtype if is_float else None)
-        return EpisodeBatch(**moved)
+
+        def moved(tensor: Tensor) -> Tensor:
+            return tensor.to(wanted, dtype if tensor.is_floating_point() else None)
+
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        there: dict[str, Any] = {
+            name: None if value is None else moved(value) for name, value in given.items()
+        }
+        batch = EpisodeBatch(**there)
+        if is_alike:
+            computed = {name: value for name, value in vars(self).items() if name not in given}
+            vars(batch).update({name: moved(value) for name, value in computed.items()})
+        return batch

@@ -21,7 +21,9 @@ SUPPORT_STATISTICS = 9
 COLUMN_STATISTICS = N_STATISTICS + SUPPORT_STATISTICS
 """Statistics of a column: those of the rows that the scaling saw, then those of labelled rows."""
 
-_MAX_WAYS = 5
+MAX_WAYS = 5
+"""Most ways of a task in training; what learners are told of more is clamped to it."""
+
 _MAX_SHOTS = 30.0
 
 
@@ -33,21 +35,22 @@ def support_statistics(batch: EpisodeBatch) -> Tensor:
     shots and rows seen, whether every class has a single row, and the number of ways. Ways and
     shots beyond those of training are clamped.
     """
-    labels_TSW = batch.labels_TSW
+    labels_TWS, present_TW1 = batch.labels_TWS, batch.present_TW[..., None]
     z_TSF = batch.x_support_TSFH[..., 0]
     shots_TW1 = batch.shots_TW.clamp_min(1)[..., None]
     way_mask_TW1 = batch.way_mask_TW[..., None]
-    ways_T1 = batch.way_mask_TW.sum(1, keepdim=True).to(z_TSF.dtype)
+    ways_T1 = batch.present_TW.sum(1, keepdim=True)
     support_T1 = batch.shots_TW.sum(1, keepdim=True)
 
-    means_TWF = labels_TSW.transpose(1, 2) @ z_TSF / shots_TW1
+    means_TWF = batch.averaging_TWS @ z_TSF
     centre_TF = means_TWF.sum(1) / ways_T1
-    between_TF = ((means_TWF - centre_TF[:, None]).square() * way_mask_TW1).sum(1) / ways_T1
-    spread_TSF = (z_TSF - labels_TSW @ means_TWF) * labels_TSW.sum(-1, keepdim=True)
+    between_TF = ((means_TWF - centre_TF[:, None]).square() * present_TW1).sum(1) / ways_T1
+    is_row_TS1 = labels_TWS.sum(1)[..., None]
+    spread_TSF = (z_TSF - labels_TWS.mT @ means_TWF) * is_row_TS1
     freedom_T1 = support_T1 - ways_T1
     within_TF = spread_TSF.square().sum(1) / freedom_T1.clamp_min(1)
     # Variance of a class mean under the pooled within-class variance, averaged over the classes.
-    inverse_shots_T1 = (way_mask_TW1 / shots_TW1).sum(1) / ways_T1
+    inverse_shots_T1 = (present_TW1 / shots_TW1).sum(1) / ways_T1
     ratio_TF = torch.log((between_TF + 0.05) / (within_TF * inverse_shots_T1 + 0.05))
     ratio_TF = torch.where(freedom_T1 > 0, ratio_TF, torch.zeros_like(ratio_TF))
     far = torch.finfo(z_TSF.dtype).max
@@ -55,13 +58,12 @@ def support_statistics(batch: EpisodeBatch) -> Tensor:
         ~way_mask_TW1, far
     ).amin(1)
 
-    columns_T1 = batch.column_mask_TF.sum(1, keepdim=True).clamp_min(1).to(z_TSF.dtype)
     shots_T1 = (support_T1 / ways_T1).clamp(1, _MAX_SHOTS)
     per_task = [
-        columns_T1.log() / 3,
+        batch.columns_T1.log() / 3,
         shots_T1.log() / 2,
         (freedom_T1 == 0).to(z_TSF.dtype),
-        (ways_T1.clamp_max(_MAX_WAYS) - 3) / 2,
+        (ways_T1.clamp_max(MAX_WAYS) - 3) / 2,
         batch.fit_rows_T[:, None].clamp_min(1).log() / 4 - 1,
     ]
     per_column = [

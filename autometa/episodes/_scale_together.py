@@ -96,7 +96,9 @@ def _scaled(groups: Sequence[RowsToScale]) -> list[ScaledRows]:
     if len(holes):
         fit_GN = np.where(is_missing_GN, median_G1, fit_GN)
         ascending_GN[holes] = np.sort(fit_GN[holes], axis=1)
-    cells_GR = np.where(np.isnan(cells_GR), median_G1, cells_GR) - median_G1
+    # Ranks are those of the cells as they are: centring may merge small ones.
+    filled_GR = np.where(np.isnan(cells_GR), median_G1, cells_GR)
+    cells_GR = filled_GR - median_G1
 
     mean_G1, sd_G1 = _mean_and_sd(cells_GR, is_fit_GN, n_G1)
     largest_G1 = np.take_along_axis(ascending_GN, n_G1 - 1, 1)
@@ -109,10 +111,7 @@ def _scaled(groups: Sequence[RowsToScale]) -> list[ScaledRows]:
     ranked = np.flatnonzero(usable_G & ~is_indicator_G)
     if len(ranked):
         x_GRH[ranked, :, 1] = _rank_gauss(
-            ascending_GN[ranked] - median_G1[ranked],
-            cells_GR[ranked],
-            is_fit_GN[ranked],
-            n_G1[ranked],
+            ascending_GN[ranked], filled_GR[ranked], is_fit_GN[ranked], n_G1[ranked]
         )
 
     stats_GJ = np.zeros((len(usable_G), N_STATISTICS))

@@ -7,7 +7,9 @@ study train on the same batches, so that a worker draws them once and keeps them
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,7 +29,8 @@ _MAX_COLUMNS = 40
 _GROUP = 4
 """Batches drawn at once: their tasks are sorted by width, which more than halves the padding."""
 
-_SETTING_SHARES = (0.25, 0.25, 0.5)
+_SETTING_BOUNDS = (0.25, 0.5)
+"""Below the first bound a task is inductive, below the second transductive, else unlabelled."""
 _UNEQUAL_SHARE = 0.5
 _COPIES_PER_TABLE = 4
 _DRAWS_PER_TASK = 50
@@ -84,7 +87,7 @@ class TrainingEpisodes:
         self._real = list(real)
         self._synthetic = list(synthetic)
         self._augmented = AugmentedPool(self._real, per_table=_COPIES_PER_TABLE, seed=seed)
-        self._class_rows: dict[int, list[IntArray]] = {}
+        self._drawable: dict[int, _Drawable] = {}
         self._group: tuple[int, list[EpisodeBatch]] | None = None
         self._kept: dict[int, list[EpisodeBatch]] = {}
         self._room = kept_bytes
@@ -135,19 +138,17 @@ class TrainingEpisodes:
     ) -> tuple[ScaledTable, Episode, IntArray, Setting]:
         for _ in range(_DRAWS_PER_TASK):
             table = self._draw_table(rng)
-            class_rows = self._rows_of(table)
+            drawable = self._drawable_of(table)
             # Unequal counts keep the mean: 1 .. 2 * shot - 1 rows per class.
             shots_W = rng.integers(1, 2 * shot, size=ways) if unequal else np.full(ways, shot)
-            sizes = sorted((len(rows) for rows in class_rows), reverse=True)
-            fitting = min(ways, sum(size > MIN_QUERIES for size in sizes))
-            usable = np.flatnonzero(table.usable_F)
-            if fitting < 2 or not len(usable):
+            fitting = min(ways, len(drawable.sizes))
+            if fitting < 2 or not len(drawable.usable):
                 continue
-            affordable = sizes[fitting - 1] - MIN_QUERIES
+            affordable = drawable.sizes[fitting - 1] - MIN_QUERIES
             shots_W = np.minimum(shots_W[:fitting], affordable)
-            episode = draw_episode(class_rows, shots_W, queries=_QUERIES, rng=rng)
-            columns = rng.permutation(usable)[:_MAX_COLUMNS]
-            setting = SETTINGS[int(rng.choice(len(SETTINGS), p=_SETTING_SHARES))]
+            episode = draw_episode(drawable.class_rows, shots_W, queries=_QUERIES, rng=rng)
+            columns = rng.permutation(drawable.usable)[:_MAX_COLUMNS]
+            setting = SETTINGS[bisect.bisect_right(_SETTING_BOUNDS, rng.random())]
             return table, episode, columns, setting
         raise UserError(
             "tables.train must hold tables with two classes of at least "
@@ -164,8 +165,28 @@ class TrainingEpisodes:
                 return copies[int(rng.integers(len(copies)))]
         return self._real[index]
 
-    def _rows_of(self, table: ScaledTable) -> list[IntArray]:
+    def _drawable_of(self, table: ScaledTable) -> _Drawable:
         key = id(table)
-        if key not in self._class_rows:
-            self._class_rows[key] = rows_by_class(np.asarray(table.y_R))
-        return self._class_rows[key]
+        if key not in self._drawable:
+            class_rows = rows_by_class(np.asarray(table.y_R))
+            sizes = sorted((len(rows) for rows in class_rows), reverse=True)
+            self._drawable[key] = _Drawable(
+                class_rows,
+                [size for size in sizes if size > MIN_QUERIES],
+                np.flatnonzero(table.usable_F),
+            )
+        return self._drawable[key]
+
+
+class _Drawable(NamedTuple):
+    """What of a table may be drawn.
+
+    Attributes:
+        class_rows: the rows of each class.
+        sizes: sizes of the classes that have rows enough for queries, the largest first.
+        usable: positions of the columns that are not constant.
+    """
+
+    class_rows: list[IntArray]
+    sizes: list[int]
+    usable: IntArray

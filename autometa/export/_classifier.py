@@ -28,6 +28,9 @@ MAX_SUPPORT_ROWS = 1000
 MAX_FURTHER_ROWS = 5000
 """Rows besides the support rows that the encoding is fitted on."""
 
+STATE_VERSION = 2
+"""Counts up when what a fitted classifier keeps changes; pickles of another version are refused."""
+
 _AXES_ROWS = 1000
 _MAX_CHUNK_ROWS = 2048
 _MAX_CHUNK_CELLS = 1_000_000
@@ -137,6 +140,19 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             UserError: a column is missing.
         """
         return self._probabilities(X)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        return state | {"_state_version": STATE_VERSION}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        version = state.pop("_state_version", 1)
+        if "_adapted" in state and version != STATE_VERSION:
+            raise UserError(
+                f"a pickled classifier must be of this version of autometa; it has state version "
+                f"{version}, and this one reads version {STATE_VERSION}: fit it again on its rows"
+            )
+        super().__setstate__(state)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

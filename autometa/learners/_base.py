@@ -11,7 +11,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TypeAlias
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,7 +18,7 @@ from autometa.config import LearnerConfig
 from autometa.episodes import EpisodeBatch
 
 Adapted: TypeAlias = dict[str, Tensor]
-"""What adaptation leaves behind: tensors with a leading task axis, enough to predict with."""
+"""What adaptation leaves behind: tensors, nearly all of tasks, that are enough to predict with."""
 
 _ABSENT = -1e9
 """Logit of a way that a task does not have; finite, so that gradients stay finite."""
@@ -53,11 +52,6 @@ class AbstractLearner(nn.Module, ABC):
     def forward(self, batch: EpisodeBatch) -> Tensor:
         """Returns the logits (TQW) of the batch's query rows after adaptation."""
         return self.predict(self.adapt(batch), batch.x_query_TQFH)
-
-
-def one_hot(y_TS: Tensor, ways: int) -> Tensor:
-    """Returns one-hot labels (TSW, float32); rows of padding (label -1) are all zero."""
-    return (y_TS[..., None] == torch.arange(ways, device=y_TS.device)).float()
 
 
 def without_absent_ways(logits_TQW: Tensor, way_mask_TW: Tensor) -> Tensor:

@@ -165,7 +165,9 @@ class MlpPlan:
             descent = Descent(take, sizes, rows, self.recipe, is_final=is_final)
             return descent, None if is_final else PullBack(take, descent)
 
-        descent, self._latest = self._workspace.layout((sizes, rows, is_final), build, x_TSF)
+        descent, self._latest = self._workspace.layout(
+            ("adapt", sizes, rows, is_final), build, x_TSF
+        )
         _set_start(descent, [*weights, *biases])
         _fill(descent, _Batch(x_TSF, labels_TSW, row_weights_TS, 1 / rows))
         descent.calls.make()
@@ -227,7 +229,7 @@ class MlpPlan:
             return descent, QueryPass(take, rows[1], descent, pull_back), pull_back
 
         self._latest = None
-        key = (sizes, *rows)
+        key = ("meta-gradient", sizes, *rows)
         descent, query_pass, pull_back = self._workspace.layout(key, build, query.x_TRF)
         _set_start(descent, start)
         _fill(descent, support)
@@ -304,12 +306,25 @@ class _Batch(NamedTuple):
 
 
 def _set_start(descent: Descent, start: list[Tensor]) -> None:
+    for value, place in zip(start, descent.start, strict=True):
+        _require_shape("a parameter", value, place.shape)
     torch._foreach_copy_(descent.start, start)
 
 
 def _fill(place: Descent | QueryPass, batch: _Batch) -> None:
+    tasks, ways, rows = place.loss.shape
+    _require_shape("inputs", batch.x_TRF, place.x.stack.shape)
+    _require_shape("labels", batch.labels_TRW, (tasks, rows, ways))
+    if batch.weights_TR is not None:
+        _require_shape("weights of rows", batch.weights_TR, (tasks, rows))
     place.x.stack.copy_(batch.x_TRF)
     place.loss.set_rows(batch.labels_TRW, batch.weights_TR, batch.default)
+
+
+def _require_shape(name: str, value: Tensor, shape: Sequence[int]) -> None:
+    if value.shape != torch.Size(shape):
+        # Copied into their place, they would be repeated without a word.
+        raise ValueError(f"{name} must have shape {tuple(shape)}; got {tuple(value.shape)}")
 
 
 def _sizes(weights: Sequence[Tensor], biases: Sequence[Tensor], x_TSF: Tensor) -> Sizes:

@@ -24,6 +24,7 @@ class RowLoss:
 
     Attributes:
         value: L, a scalar tensor.
+        shape: tasks T, ways W and rows R.
 
     Args:
         take: where its memory comes from.
@@ -33,6 +34,7 @@ class RowLoss:
 
     def __init__(self, take: Take, shape: tuple[int, int, int], loss: Loss) -> None:
         self._is_softmax = loss == "cross_entropy"
+        self.shape = shape
         # The weights of a row in dL/dZ, and -w Y of the cross-entropy or -Y of the squared error.
         self._slope_TWR = take(*shape)
         self._offset_TWR = take(*shape)

@@ -62,7 +62,8 @@ class Workspace:
         else:
             layout, tensors, needed = self._built(build)
             if needed > self.size:
-                self._renew(needed, like)
+                # Some room to grow, because a new buffer ends all layouts.
+                self._renew(needed + needed // 4, like)
                 layout, tensors, _ = self._built(build)
             self._layouts[key] = layout, tensors
             self._kept += tensors

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from autometa.config import LearnerConfig, StudySpec, fingerprint
 from autometa.episodes import TrainingEpisodes, evaluation_episodes
@@ -24,16 +24,21 @@ REFERENCE = "logistic_regression"
 
 _FRESH_EPISODES = 0x5EED
 
-_KEPT_STREAMS = 2
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+_KEPT = 2
+"""Streams, and lists of tasks as batches, that a worker keeps: learners need different axes."""
 _MOST_KEPT_BYTES = 384 * 2**20
 _KEPT_SHARE_OF_CORE = 1 / 16
 
 
 def kept_bytes() -> int:
-    """Returns a worker's memory for the batches of a stream, and for a list of tasks as batches.
+    """Returns a worker's memory for the batches of a stream, and as much for a list of tasks.
 
     384 MiB hold the batches of 2,000 outer steps. Where workers on all cores would need much of
-    the machine's memory it is less, and batches beyond it are drawn anew; no value changes.
+    the machine's memory it is less, and batches beyond it are drawn anew; no value changes. Two
+    streams and two lists are kept at most.
     """
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -96,12 +101,11 @@ class StudyData:
     def training_episodes(self, config: LearnerConfig, *, seed: int) -> TrainingEpisodes:
         """Returns the stream of meta-training batches that a learner needs."""
         components = build_learner(config, seed=0).components
-        key = (seed, components)
-        if key not in self._streams:
-            while len(self._streams) >= _KEPT_STREAMS:
-                del self._streams[next(iter(self._streams))]
-            training = self.spec.training
-            self._streams[key] = TrainingEpisodes(
+        training = self.spec.training
+        return _latest(
+            self._streams,
+            (seed, components),
+            lambda: TrainingEpisodes(
                 [table for table in self.roles.train if not _is_synthetic(table)],
                 [table for table in self.roles.train if _is_synthetic(table)],
                 seed=seed,
@@ -111,8 +115,8 @@ class StudyData:
                 augmented_share=training.augmented_share,
                 components=components,
                 kept_bytes=kept_bytes(),
-            )
-        return self._streams[key]
+            ),
+        )
 
     def search_tasks(self) -> list[EvaluationTask]:
         """Returns the validation tasks that every trial is scored on."""
@@ -138,12 +142,11 @@ class StudyData:
             tasks: one of the lists that this object makes.
             components: principal axes that the learner asks for.
         """
-        key = (tasks[0].role, tasks[0].seed, components)
-        if key not in self._batches:
-            self._batches[key] = EvaluationBatches(
-                tasks, components=components, kept_bytes=kept_bytes()
-            )
-        return self._batches[key]
+        return _latest(
+            self._batches,
+            (tasks[0].role, tasks[0].seed, components),
+            lambda: EvaluationBatches(tasks, components=components, kept_bytes=kept_bytes()),
+        )
 
     def baselines(
         self,
@@ -214,6 +217,15 @@ class StudyData:
                 "or lower episodes.shots"
             )
         return tasks
+
+
+def _latest(kept: dict[_Key, _Value], key: _Key, make: Callable[[], _Value]) -> _Value:
+    """Returns the value of a key, made where it is not among the latest that were asked for."""
+    value = kept.pop(key) if key in kept else make()
+    kept[key] = value
+    while len(kept) > _KEPT:
+        del kept[next(iter(kept))]
+    return value
 
 
 def _is_synthetic(table: ScaledTable) -> bool:

@@ -25,6 +25,6 @@ def resolve_device(device: str) -> str:
             has = "it has no CUDA device" if not found else f"it has cuda:0 to cuda:{found - 1}"
             raise UserError(
                 f"training.device must be a device that PyTorch finds on this machine; got "
-                f"{device!r}, and {has}: give --set training.device=auto"
+                f"{device!r}, and {has}: set it to auto or cpu"
             )
     return device

@@ -159,6 +159,22 @@ def test_batches_move_to_a_precision(tables: list[ScaledTable], episodes: list[E
     assert torch.equal(moved.x_TRFH.float(), batch.x_TRFH)
 
 
+def test_what_was_computed_of_a_batch_moves_along(
+    tables: list[ScaledTable], episodes: list[Episode]
+) -> None:
+    """On another device nothing is computed again; in another precision all of it is."""
+    batch = pack(episodes, tables, SETTINGS)
+    statistics_TFJ = batch.column_statistics_TFJ
+
+    elsewhere, double = batch.to("meta"), batch.to("cpu", torch.float64)
+
+    assert batch.to("cpu") is batch
+    assert vars(elsewhere)["column_statistics_TFJ"].device.type == "meta"
+    assert vars(elsewhere).keys() == vars(batch).keys()
+    assert "column_statistics_TFJ" not in vars(double)
+    torch.testing.assert_close(double.column_statistics_TFJ.float(), statistics_TFJ)
+
+
 def test_a_batch_cannot_be_reassigned(tables: list[ScaledTable], episodes: list[Episode]) -> None:
     """Batches are records."""
     batch = pack(episodes, tables, SETTINGS)

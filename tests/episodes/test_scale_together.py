@@ -11,7 +11,10 @@ from autometa.tables import ScaledRows, scale_rows
 
 
 def group(seed: int, *, rows: int, columns: int, fit_rows: int) -> RowsToScale:
-    """Returns rows of all kinds: numbers, ties, gaps, indicators, constants, empty columns."""
+    """Returns rows of all kinds: numbers, ties, gaps, indicators, constants, empty columns.
+
+    The first column has small numbers beside large ones, which centring would merge.
+    """
     rng = np.random.default_rng(seed)
     values_RF = rng.normal(size=(rows, columns)) * 10.0 ** rng.integers(-3, 6, columns)
     kinds = rng.permutation(np.arange(columns) % 7)
@@ -22,6 +25,8 @@ def group(seed: int, *, rows: int, columns: int, fit_rows: int) -> RowsToScale:
     values_RF[holes] = np.nan
     values_RF[:fit_rows, kinds == 5] = np.nan
     values_RF[:, kinds == 6] = np.exp(3 * rng.normal(size=(rows, columns)))[:, kinds == 6]
+    kinds[0] = 6
+    values_RF[:, 0] = np.where(np.arange(rows) % 3, 1e20, 1e-3) * (1 + np.arange(rows) % 5)
     return RowsToScale(values_RF.astype(np.float32), kinds == 2, fit_rows)
 
 

@@ -215,7 +215,7 @@ def test_batches_of_a_group_are_sorted_by_width(
     make_table: MakeTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four batches are drawn at once so that wide tasks share a batch and pad less."""
-    monkeypatch.setattr(_training, "_SETTING_SHARES", (0.0, 0.0, 1.0))
+    monkeypatch.setattr(_training, "_SETTING_BOUNDS", (0.0, 0.0))
     tables = [make_table([50, 50], columns=columns) for columns in (3, 8, 15, 25)]
     episodes = TrainingEpisodes([], tables, **SETUP)
 

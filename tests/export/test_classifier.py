@@ -14,7 +14,7 @@ import pytest
 import torch
 from sklearn.exceptions import NotFittedError
 
-from autometa.errors import RunError
+from autometa.errors import RunError, UserError
 from autometa.export import FewShotClassifier, load
 from autometa.learners import AbstractLearner
 
@@ -268,3 +268,19 @@ def test_divergence_is_an_error_and_not_a_prediction(
 
     with pytest.raises(RunError, match="diverged"):
         load(write(learner=learner)).fit(*blobs([3, 3]))
+
+
+def test_a_pickle_of_another_version_is_refused(
+    learned: Callable[..., FewShotClassifier], blobs: Blobs
+) -> None:
+    """What a fitted classifier keeps may change, and then one sentence says what to do."""
+    classifier = learned("column_kernel").fit(*blobs([3, 3]))
+    state = classifier.__getstate__()
+    del state["_state_version"]  # as those were written that had none
+
+    with pytest.raises(UserError, match="fit it again"):
+        FewShotClassifier().__setstate__(state)
+    unfitted = FewShotClassifier("somewhere").__getstate__()
+    restored = FewShotClassifier()
+    restored.__setstate__(unfitted)
+    assert restored.export == "somewhere"

@@ -224,3 +224,16 @@ def test_a_missing_pretrained_export_is_explained(
 
     with pytest.raises(UserError, match="pretrained export must be part of the package"):
         FewShotClassifier().fit([[0.0], [1.0]], ["a", "b"])
+
+
+def test_what_is_done_to_an_export_stays_with_it(export: Path) -> None:
+    """A document is parsed once, and every reader has a copy of its own."""
+    first = read_export(export)
+    families = first.families_seen()
+    first.provenance["families_seen"].clear()
+    first.spec["learner"]["inner_steps"] = 99
+
+    again = read_export(export)
+
+    assert again.families_seen() == families
+    assert again.config.inner_steps != 99

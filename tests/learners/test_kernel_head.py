@@ -11,7 +11,6 @@ from torch import Tensor
 
 from autometa.episodes import COLUMN_STATISTICS, Episode, EpisodeBatch, EpisodeInputs
 from autometa.learners import AbstractLearner
-from autometa.learners._base import one_hot
 from autometa.learners._column_kernel import ColumnKernel
 from autometa.learners._leave_one_out import LeaveOneOut
 from autometa.learners._temperature import temperature
@@ -24,7 +23,7 @@ def published_logits(learner: ColumnKernel, batch: EpisodeBatch, outputs_TFO: Te
     """Returns the logits of balanced tasks by the listing that the learner was designed after."""
     support, ways = batch.support_rows, batch.ways
     shots = support / ways
-    labels_TSW = one_hot(batch.y_TS, ways).double()
+    labels_TSW = batch.labels_TSW
     mask_TF = batch.column_mask_TF.double()
     columns_T1 = mask_TF.sum(1, keepdim=True)
 

@@ -372,3 +372,36 @@ def test_copies_of_an_adaptation_hold_no_memory(
 
     assert len(pickle.dumps(adapt)) < 1000
     assert_agree(other(*arguments, problem.weights_TS)[0], expected)
+
+
+def test_one_plan_serves_adaptation_and_meta_gradients_in_turn() -> None:
+    """Layouts of the two kinds of calls share their memory, and are never taken for each other."""
+    problem = Problem(Case())
+    x_TQF, labels_TQW = problem.x_TQF[:, :1], problem.labels_TQW[:, :1]
+    own = problem.weights, problem.biases, problem.x_TSF, problem.labels_TSW
+    plan = problem.case.plan()
+
+    plan.adapt(*own, is_final=True)
+    loss, _, _ = plan.meta_gradient(*own, x_TQF, labels_TQW)
+    loss = loss.clone()
+    plan.adapt(*own, is_final=True)
+
+    expected, _, _ = problem.case.plan().meta_gradient(*own, x_TQF, labels_TQW)
+    torch.testing.assert_close(loss, expected, rtol=0, atol=0)
+
+
+def test_shapes_that_would_be_repeated_are_refused() -> None:
+    """Labels of one row, or inputs of one task, do not stand for those of all."""
+    problem = Problem(Case())
+    weights, biases, x_TSF = problem.weights, problem.biases, problem.x_TSF
+    plan = problem.case.plan()
+
+    with pytest.raises(ValueError, match=r"labels must have shape \(3, 6, 4\); got \(3, 1, 4\)"):
+        plan.adapt(weights, biases, x_TSF, problem.labels_TSW[:, :1])
+    with pytest.raises(ValueError, match="weights of rows must have shape"):
+        plan.adapt(weights, biases, x_TSF, problem.labels_TSW, problem.weights_TS[:1])
+    with pytest.raises(ValueError, match="inputs must have shape"):
+        plan.meta_gradient(
+            *(weights, biases, x_TSF, problem.labels_TSW),
+            *(problem.x_TQF[:, :, :1], problem.labels_TQW),
+        )

@@ -301,27 +301,33 @@ def test_a_checkpoint_of_another_learner_is_refused(name: str, changes: dict[str
 
 
 def test_absent_gradients_are_no_obstacle() -> None:
-    """Parameters that a configuration does not use keep their value."""
+    """Parameters that a configuration does not use get no gradient, and nothing but decay."""
     loop = make_loop("fomaml")
+    with torch.no_grad():
+        loop.learner.get_parameter("log_gain").fill_(0.5)
 
     loop.run_until(2)
 
     state = loop.state()
-    assert not state["weight/log_gain"].any()
     assert not state["exp_avg/log_gain"].any()
+    torch.testing.assert_close(state["weight/log_gain"], torch.full((2,), 0.5), rtol=1e-5, atol=0)
 
 
 def test_batches_are_not_changed() -> None:
     """Training leaves the tensors of its batches alone, since a stream may hand them out again."""
     batch = easy_batch(0)
-    copy = {field.name: getattr(batch, field.name).clone() for field in dataclasses.fields(batch)}
+    given = {field.name: getattr(batch, field.name).clone() for field in dataclasses.fields(batch)}
     loop = OuterLoop(
         build_learner(SMALL["column_kernel"], seed=0), lambda _: batch, outer_steps=3, outer_lr=0.1
     )
+    loop.run_until(1)
+    computed = {name: value.clone() for name, value in vars(batch).items()}
 
     loop.run_until(3)
 
-    assert same_tensors(copy, {name: getattr(batch, name) for name in copy})
+    assert len(computed) > len(given)
+    assert same_tensors(computed, vars(batch))
+    assert same_tensors(given, {name: getattr(batch, name) for name in given})
 
 
 def test_moments_of_weights_without_gradients_may_be_missing() -> None:

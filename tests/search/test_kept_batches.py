@@ -32,3 +32,21 @@ def test_memory_that_is_not_told_is_no_obstacle(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(os, "sysconf", unknown)
 
     assert _data.kept_bytes() == 384 * 2**20
+
+
+def test_the_latest_streams_and_batches_are_kept() -> None:
+    """However many numbers of axes a search tries, memory holds two of each."""
+    kept: dict[int, list[int]] = {}
+    made: list[int] = []
+
+    def ask(key: int) -> list[int]:
+        return _data._latest(kept, key, lambda: made.append(key) or [key])
+
+    first = ask(1)
+    ask(2)
+    assert ask(1) is first
+    ask(3)  # 2 goes, which was not asked for the longest
+
+    assert ask(1) is first
+    assert list(kept) == [3, 1]
+    assert made == [1, 2, 3]
