@@ -26,7 +26,9 @@ MAX_SUPPORT_ROWS = 1000
 """Labelled rows that a learner adapts to; of more, a class-balanced sample is taken."""
 
 MAX_FURTHER_ROWS = 5000
-"""Rows besides the support rows that the encoding is fitted on."""
+"""Rows besides the support rows that the encoding is fitted on, where columns are few."""
+
+_MAX_FURTHER_CELLS = 2_500_000
 
 STATE_VERSION = 2
 """Counts up when what a fitted classifier keeps changes; pickles of another version are refused."""
@@ -71,7 +73,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 Of more than 1,000 rows a class-balanced sample is adapted to, with a warning.
             y: the class of each row: texts, whole numbers, booleans or a categorical.
             X_unlabelled: further rows of the same table, which make the encoding of the columns
-                better; 5,000 of them are looked at.
+                better; 5,000 of them are looked at, fewer where there are more than 500 columns.
 
         Raises:
             UserError: the export cannot be used, a label is missing, there is one class only, or
@@ -206,7 +208,7 @@ def _with_further_rows(
 ) -> pd.DataFrame:
     """Returns the support rows followed by a sample of further rows."""
     sizes = [len(rows) for rows in further]
-    room = MAX_FURTHER_ROWS
+    room = min(MAX_FURTHER_ROWS, _MAX_FURTHER_CELLS // support.shape[1])
     parts = [support]
     # Rows are picked before they are joined, so that millions of them are never copied.
     picked = np.sort(rng.permutation(sum(sizes))[:room])

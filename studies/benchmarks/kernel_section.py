@@ -26,7 +26,7 @@ _HEAD = ColumnKernelConfig(adapt="head", inner_lr=1.0, inner_steps=10)
 _CONFIGS = {"head": _HEAD, "head+scales": CONFIG}
 
 _CANDIDATES = 10
-"""Candidates of a worker over which drawing the batches is spread."""
+"""Candidates of a worker over which drawing the batches is spread, if all train to the end."""
 
 _BATCHES = 200
 _TOLERANCE = 1e-10

@@ -8,13 +8,13 @@ Fixed before the runs:
   to that point, medians of five rounds in which each runs once, and their ratios.
 - Memory: 1, 2 and 4 workers at once, on ``studies/learners.yaml`` (2,000 synthetic tables and those
   of scikit-learn); ``--tables DIR`` adds the tables with role ``train`` in the folder's
-  ``index.csv``, and divides all but the synthetic ones by family. Each trains 50 outer steps and
-  waits. Reported from ``/proc/PID/smaps_rollup`` are resident memory (RSS), the part of it that no
-  other process has (private) and its fair share (PSS: of a page that n processes map, 1/n), per
-  worker; by how much the sum of PSS grows per extra worker; and the encoded tables that are mapped
-  from the cache, which all workers share. As it trains on, a worker keeps more batches, up to
-  128 MiB a stream, for itself. Other processes with the same libraries make private memory and
-  PSS look smaller: it wants an idle machine.
+  ``index.csv``, and divides all but the synthetic ones by family. Each trains 2,000 outer steps, a
+  whole candidate, after which the batches that it keeps have their full size, and waits. Reported
+  from ``/proc/PID/smaps_rollup`` are resident memory (RSS), the part of it that no other process
+  has (private) and its fair share (PSS: of a page that n processes map, 1/n), per worker; by how
+  much the sum of PSS grows per extra worker; and the encoded tables that are mapped from the cache,
+  which all workers share. Other processes with the same libraries make private memory and PSS look
+  smaller: it wants an idle machine.
 - Target: a start takes at most 3 times as long as the two imports, by the clock and of CPU.
 
 The cache is a temporary one, which a first start fills that does not count; with many tables that
@@ -47,7 +47,7 @@ _STUDIES = Path(__file__).parents[1]
 _ROUNDS, _QUICK_ROUNDS = 5, 2
 _COUNTS, _QUICK_COUNTS = (1, 2, 4), (1, 2)
 _MOST_TIMES = 3.0
-_TRAINED_STEPS = 50
+_TRAINED_STEPS, _QUICK_STEPS = 2000, 50
 _SKLEARN_NAMES = ["iris", "wine", "breast_cancer", "digits"]
 
 _NO_MEMORY = "Memory was not measured: there is no `/proc/PID/smaps_rollup` on this system."
@@ -181,8 +181,8 @@ def memory_overrides(tables: Path | None) -> list[str]:
     return [f"tables={json.dumps({'train': sources, 'split': split})}"]
 
 
-def memory_lines(found: Sequence[Workers]) -> list[str]:
-    """Returns the page's part on memory."""
+def memory_lines(found: Sequence[Workers], trained: int) -> list[str]:
+    """Returns the page's part on memory after so many outer steps."""
     sums = [sum(memory.proportional for memory in workers.processes) for workers in found]
     rows = []
     for workers, total in zip(found, sums, strict=True):
@@ -196,7 +196,7 @@ def memory_lines(found: Sequence[Workers]) -> list[str]:
     header = ["workers", "RSS each", "private each", "PSS each", "PSS of all", "per extra worker"]
     tables = found[-1].tables[-1]
     return [
-        f"MiB after {_TRAINED_STEPS} outer steps:",
+        f"MiB after {trained:,} outer steps, the batches of which each worker keeps:",
         "",
         *table(header, rows),
         "",
@@ -213,6 +213,7 @@ def main() -> int:
         work(options.child, options.set, options.steps)
         return 0
     few = ["episodes.per_table=2"] if options.quick else []
+    trained = _QUICK_STEPS if options.quick else _TRAINED_STEPS
     found: list[Workers] = []
     with tempfile.TemporaryDirectory() as cache:
         os.environ["AUTOMETA_CACHE"] = cache
@@ -220,10 +221,10 @@ def main() -> int:
         if is_countable():
             overrides = [*few, *memory_overrides(options.tables)]
             measure_start(worker_command("learners.yaml", 1, overrides))  # fills the cache
-            command = worker_command("learners.yaml", _TRAINED_STEPS, overrides)
+            command = worker_command("learners.yaml", trained, overrides)
             counts = _QUICK_COUNTS if options.quick else _COUNTS
             found = [measure_workers(count, command) for count in counts]
-    lines = memory_lines(found) if found else [_NO_MEMORY]
+    lines = memory_lines(found, trained) if found else [_NO_MEMORY]
     bare, worker = starts[_BARE], starts[_WORKER]
     rows = [[name, f"{start.wall:.2f}", f"{start.cpu:.2f}"] for name, start in starts.items()]
     ratios = {"wall": worker.wall / bare.wall, "CPU": worker.cpu / bare.cpu}
