@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -31,6 +32,7 @@ _KEPT = 2
 """Streams, and lists of tasks as batches, that a worker keeps: learners need different axes."""
 _MOST_KEPT_BYTES = 384 * 2**20
 _KEPT_SHARE_OF_CORE = 1 / 16
+_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def kept_bytes() -> int:
@@ -40,11 +42,14 @@ def kept_bytes() -> int:
     the machine's memory it is less, and batches beyond it are drawn anew; no value changes. Two
     streams and two lists are kept at most.
     """
-    try:
+    limits = [_MOST_KEPT_BYTES]
+    per_core = _KEPT_SHARE_OF_CORE / (os.cpu_count() or 1)
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # not on every platform
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):  # not on every platform
-        return _MOST_KEPT_BYTES
-    return min(_MOST_KEPT_BYTES, int(memory / (os.cpu_count() or 1) * _KEPT_SHARE_OF_CORE))
+        limits.append(int(memory * per_core))
+    with contextlib.suppress(OSError, ValueError):  # no container, or "max"
+        limits.append(int(int(_CONTAINER_LIMIT.read_text()) * per_core))
+    return min(limits)
 
 
 @dataclass

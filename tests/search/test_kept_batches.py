@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from autometa.search import _data
+
+
+@pytest.fixture(autouse=True)
+def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the limit of a container would be read; there is none unless a test writes it."""
+    path = tmp_path / "memory.max"
+    monkeypatch.setattr(_data, "_CONTAINER_LIMIT", path)
+    return path
 
 
 @pytest.mark.parametrize(
@@ -19,6 +28,19 @@ def test_memory_for_batches_follows_that_of_a_core(
     pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": gibibytes * 2**30 // 4096}
     monkeypatch.setattr(os, "sysconf", pages.__getitem__)
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
+
+    assert _data.kept_bytes() == mebibytes * 2**20
+
+
+@pytest.mark.parametrize(("limit", "mebibytes"), [("max", 384), (str(2 * 2**30), 64)])
+def test_a_container_may_have_less(
+    limit: str, mebibytes: int, container: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit of the container counts where it is below the memory of the machine."""
+    pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 24 * 2**30 // 4096}
+    monkeypatch.setattr(os, "sysconf", pages.__getitem__)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    container.write_text(limit + "\n")
 
     assert _data.kept_bytes() == mebibytes * 2**20
 
