@@ -4,13 +4,8 @@ Finn, Abbeel, Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep 
 2017, arXiv 1703.03400. All weights of the network adapt; the outer gradient is of second order
 (``maml``) or treats the inner gradient as a constant (``fomaml``, section 5.2).
 
-Columns have no meaning in common from table to table, so that a network needs an input form:
-
-    padded      the columns as they come, those beyond the network's inputs folded onto the first
-    projected   their principal components
-    columns     the same rotation of columns that were scaled first, each by what a meta-learned
-                network reads off its statistics; this network is a part of the input form, and
-                does not adapt
+Its inputs are columns in one of the forms of ``_mlp_inputs.py``; a column network, where there is
+one, is a part of the input form and does not adapt.
 
 With ``adapt: head`` the inner loop moves the head alone, on features that are computed once (ANIL:
 Raghu et al., "Rapid learning or feature reuse?", ICLR 2020, arXiv 1909.09157, section 4).
@@ -43,22 +38,15 @@ from autometa.learners._base import (
     cross_entropy,
     without_absent_ways,
 )
-from autometa.learners._column_network import column_network, mixture
+from autometa.learners._column_network import column_network
 from autometa.learners._inner_loop import Order, descend, support_gradient
 from autometa.learners._mlp_adaptation import MlpAdaptation
+from autometa.learners._mlp_inputs import FEATURE_NORM, SAID_AT_START, input_form, inputs_of
 from autometa.learners._temperature import TEMPERATURE_WEIGHTS, temperature
 
 _Moved: TypeAlias = tuple[list[Tensor], list[Tensor]]
 
 _INNER_CLIP = 1.0
-
-_FEATURE_NORM = 1.5
-"""Length of a row's inputs, and of its hidden units, in the order of magnitude: it makes an inner
-rate of one fit a softmax head whatever the numbers of columns and units."""
-
-_INPUT_STEP = 16
-"""Inputs beyond a batch's columns are left out, all but those up to a multiple of this: products
-with odd numbers of columns are slow, and so is to see new shapes all the time."""
 
 
 class Maml(AbstractLearner):
@@ -81,14 +69,13 @@ class Maml(AbstractLearner):
         )
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(size)) for size in sizes[1:])
         if config.inputs == "columns":
-            # Log-scale of a column, and logit of its mixture of z-score and rank-gauss.
             self.column_network = column_network(
-                (0.0, 0.0), width=config.width, depth=config.depth, generator=generator
+                SAID_AT_START, width=config.width, depth=config.depth, generator=generator
             )
         # Value at one shot and slope in log shots: more rows make sharper prototypes.
         self.log_gain = nn.Parameter(torch.zeros(2))
         self.log_temperature = nn.Parameter(torch.zeros(TEMPERATURE_WEIGHTS))
-        self._hidden_scale = _FEATURE_NORM / math.sqrt(config.width)
+        self._hidden_scale = FEATURE_NORM / math.sqrt(config.width)
         self._adaptation = MlpAdaptation(
             inner_lr=config.inner_lr,
             inner_steps=config.inner_steps,
@@ -105,7 +92,7 @@ class Maml(AbstractLearner):
             "way_mask": batch.way_mask_TW,
             "temperature": temperature(self.log_temperature, batch),
         }
-        inputs_TSC = _inputs(batch.x_support_TSFH, state)
+        inputs_TSC = inputs_of(batch.x_support_TSFH, state)
         # Inputs that no task of the batch has are zero, and so move no weight.
         weights = [self.weights[0][: inputs_TSC.shape[-1]].T]
         weights += [weight.T for weight in self.weights[1:]]
@@ -131,29 +118,19 @@ class Maml(AbstractLearner):
         logits_TQW = self._logits(
             [*weights, adapted["head_weight"], adapted["skip_weight"]],
             [*biases, adapted["head_bias"]],
-            _inputs(x_TQFH, adapted),
+            inputs_of(x_TQFH, adapted),
             adapted["way_mask"],
         )
         return logits_TQW * adapted["temperature"][:, None, None]
 
     def _input_form(self, batch: EpisodeBatch) -> Adapted:
-        """Returns how cells become inputs: the mixture of channels (TF), then a map (TFC)."""
-        mask_TF = batch.column_mask_TF.to(batch.x_TRFH.dtype)
-        inputs = min(self.config.columns, -(-mask_TF.shape[1] // _INPUT_STEP) * _INPUT_STEP)
-        # Each task is scaled by its own columns: a batch's padding must not change it.
-        scale_TF = mask_TF * _FEATURE_NORM / mask_TF.sum(1, keepdim=True).clamp_min(1).sqrt()
-        if self.config.inputs == "padded":
-            slots_F = torch.arange(mask_TF.shape[1], device=mask_TF.device) % self.config.columns
-            fold_FC = nn.functional.one_hot(slots_F, inputs).to(mask_TF.dtype)
-            return {"mix": torch.ones_like(mask_TF), "projection": scale_TF[..., None] * fold_FC}
-        if batch.basis_TFC is None:
-            raise ValueError("this input form needs batches packed with the learner's components")
-        mix_TF = torch.ones_like(mask_TF)
-        if self.config.inputs == "columns":
-            said_TFO = self.column_network(batch.column_statistics_TFJ)
-            scale_TF = scale_TF * said_TFO[..., 0].exp()
-            mix_TF = said_TFO[..., 1].sigmoid()
-        return {"mix": mix_TF, "projection": scale_TF[..., None] * batch.basis_TFC[..., :inputs]}
+        has_network = self.config.inputs == "columns"
+        return input_form(
+            batch,
+            columns=self.config.columns,
+            is_padded=self.config.inputs == "padded",
+            said_TFO=self.column_network(batch.column_statistics_TFJ) if has_network else None,
+        )
 
     def _parts(self, head_TWP: Tensor) -> list[Tensor]:
         """Returns the head's weights on hidden units and on inputs."""
@@ -264,8 +241,3 @@ def _named(weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Adapted:
     fast = {f"weight{layer}": weight for layer, weight in enumerate(hidden_weights)}
     fast |= {f"bias{layer}": bias for layer, bias in enumerate(hidden_biases)}
     return fast | {"head_weight": head_weight, "skip_weight": skip_weight, "head_bias": head_bias}
-
-
-def _inputs(x_TRFH: Tensor, state: Adapted) -> Tensor:
-    """Returns the network's inputs (TRC)."""
-    return mixture(x_TRFH, state["mix"]) @ state["projection"]

@@ -41,23 +41,14 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
 
-from training_page import Target, origin, publish, table, target_table
+from benchmark_page import Target, origin, publish, table, target_table
+from training_streams import TRAINING, training_streams
 
-from autometa.config import (
-    SKLEARN_NAMES,
-    ColumnKernelConfig,
-    FilesSource,
-    LearnerConfig,
-    MamlConfig,
-    SklearnSource,
-    SyntheticSource,
-    TrainingSpec,
-)
+from autometa.config import ColumnKernelConfig, LearnerConfig, MamlConfig
 from autometa.episodes import EpisodeBatch, TrainingEpisodes
 from autometa.learners import AbstractLearner, OuterLoop, build_learner
 from autometa.search import one_thread
 from autometa.search._data import kept_bytes
-from autometa.tables import load_source
 
 _SHOTS = (1, 3, 5, 10, 20)
 _LEARNERS: tuple[LearnerConfig, ...] = (
@@ -68,7 +59,6 @@ _CANDIDATES, _QUICKSTART_CANDIDATES = 10, 15
 _HALVED = 1 / 8 + 1 / 2 * 1 / 8 + 1 / 4 * 1 / 4 + 1 / 8 * 1 / 2
 """Share of all steps that candidates train on average where each rung keeps one half of them."""
 _MOST_PERCENT = 10.0
-_TRAINING = TrainingSpec()
 _FIRST_BATCHES = 400
 _MEASURED_BYTES = 1 << 30  # all that is drawn here is kept
 
@@ -116,29 +106,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--check", action="store_true", help="exit 1 where a target is missed")
     return parser.parse_args()
-
-
-def episode_streams(folder: Path | None) -> dict[int | None, TrainingEpisodes]:
-    """Returns the batches of a study, by the number of principal axes that learners ask for."""
-    embedded = SklearnSource(names=SKLEARN_NAMES)
-    files = None if folder is None else FilesSource(path=str(folder.resolve()), roles="index")
-    real, _ = load_source(files or embedded, role="train")
-    synthetic, _ = load_source(SyntheticSource(count=2000))
-    needed = dict.fromkeys(build_learner(config, seed=0).components for config in _LEARNERS)
-    return {
-        components: TrainingEpisodes(
-            real,
-            synthetic,
-            seed=0,
-            meta_batch=_TRAINING.meta_batch,
-            ways=5,
-            synthetic_share=_TRAINING.synthetic_share,
-            augmented_share=_TRAINING.augmented_share,
-            components=components,
-            kept_bytes=_MEASURED_BYTES,
-        )
-        for components in needed
-    }
 
 
 def cpu_milliseconds(run: Callable[[], object], steps: int) -> float:
@@ -191,8 +158,8 @@ def training_milliseconds(learner: AbstractLearner, batches: Sequence[EpisodeBat
     loop = OuterLoop(
         learner,
         lambda step: batches[step % len(batches)],
-        outer_steps=_TRAINING.outer_steps,
-        outer_lr=_TRAINING.outer_lr,
+        outer_steps=TRAINING.outer_steps,
+        outer_lr=TRAINING.outer_lr,
     )
     loop.run_until(len(batches))
     return cpu_milliseconds(lambda: loop.run_until(2 * len(batches)), len(batches))
@@ -208,7 +175,7 @@ def fitting_batches(costs: dict[Case, Costs]) -> dict[str, int]:
 
 def shares(costs: dict[Case, Costs]) -> dict[Case, dict[str, float]]:
     """Returns the shares of the episodes in percent, by what they hold for."""
-    steps, fitting = _TRAINING.outer_steps, fitting_batches(costs)
+    steps, fitting = TRAINING.outer_steps, fitting_batches(costs)
     found = {}
     for case, cost in costs.items():
         some = cost.percent(_CANDIDATES, min(1.0, fitting[case.learner] / steps))
@@ -248,7 +215,7 @@ def markdown(costs: dict[Case, Costs], targets: Sequence[Target], first: float) 
         *table([*header, *(f"{name}, %" for name in names)], rows),
         "",
         f"In {kept_bytes() >> 20} MiB a worker keeps so many batches of mixed shots: {kept}. The "
-        f"last column holds where each candidate trains {_TRAINING.outer_steps:,} steps, and the "
+        f"last column holds where each candidate trains {TRAINING.outer_steps:,} steps, and the "
         f"other batches are drawn anew. The first {_FIRST_BATCHES} batches of a worker, for which "
         f"real tables are relabelled, took {first:.2f} ms each.",
     ]
@@ -259,7 +226,8 @@ def main() -> int:
     options = parse_arguments()
     rounds, batches = (2, 8) if options.quick else (5, 32)
     with one_thread():
-        streams = episode_streams(options.tables)
+        needed = dict.fromkeys(build_learner(config, seed=0).components for config in _LEARNERS)
+        streams = training_streams(options.tables, needed, kept_bytes=_MEASURED_BYTES)
         steps = range(_FIRST_BATCHES)
         first = max(asking_milliseconds(stream, steps) for stream in streams.values())
         costs = measure(streams, rounds=rounds, batches=batches)

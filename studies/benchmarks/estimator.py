@@ -34,9 +34,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from benchmark_page import Target, origin, publish, table, target_table
 from process_memory import peak_mib
 from threadpoolctl import threadpool_limits
-from training_page import Target, origin, publish, table, target_table
 
 from autometa.export import FewShotClassifier
 from autometa.typing import FloatArray, IntArray

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from benchmark_page import table
 from kernel_work import medians, steps_of, trainer
-from training_page import table
 
 from autometa.episodes import Episode, EpisodeBatch, EpisodeInputs, assemble
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from benchmark_page import Target, table
 from kernel_growth import growth, growth_lines
 from kernel_reference import Reference
-from kernel_work import CONFIG, medians, steps_of, stream, trainer, training_tables
+from kernel_work import CONFIG, medians, steps_of, trainer
 from maml_speed import DisagreementError
-from training_page import Section, Target, table
+from training_page import Section
+from training_streams import TRAINING, training_streams
 
 from autometa.config import ColumnKernelConfig
 from autometa.episodes import EpisodeBatch, TrainingEpisodes
@@ -41,8 +43,7 @@ def kernel_section(*, is_quick: bool, tables: Path | None, reference: Path | Non
         tables: folder of real tables with an index; scikit-learn's where None.
         reference: folder of another implementation; left out where None.
     """
-    real, synthetic = training_tables(tables)
-    fresh = stream(real, synthetic, kept_bytes=0)
+    fresh = training_streams(tables, [None], kept_bytes=0)[None]
     batches = [fresh.batch(step) for step in range(_BATCHES)]
     difference = _check(batches)
     other = Reference(reference, tables) if reference is not None and tables is not None else None
@@ -178,8 +179,8 @@ def _lines(figures: dict[str, Any]) -> list[str]:
     lines = [
         "- Written-out and recorded inner loops agree in float64, in loss and every gradient, to "
         f"{max(figures['written_out_against_recorded'].values()):.0e} (bound {_TOLERANCE:.0e}).",
-        f"- Batches of {8} tasks; `autometa` spreads the drawing of its batches over the "
-        f"{_CANDIDATES} candidates of a worker, which share them; its first candidate pays for it.",
+        f"- Batches of {TRAINING.meta_batch} tasks; `autometa` spreads the drawing of its batches "
+        f"over {_CANDIDATES} candidates of a worker, which share them; its first pays for it.",
     ]
     agreement = figures["losses_beside_reference"]
     if agreement:

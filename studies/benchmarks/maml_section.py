@@ -8,6 +8,7 @@ from importlib.metadata import version
 from itertools import product
 from typing import Any
 
+from benchmark_page import Target, table
 from maml_contender import Workload, shape
 from maml_peers import CONTENDERS, REFERENCE, Higher, Learn2Learn, TorchOpt, available
 from maml_picture import draw_cells
@@ -23,7 +24,7 @@ from maml_speed import (
     check_agreement,
     measure,
 )
-from training_page import Section, Target, table
+from training_page import Section
 
 _SMALL, _LARGE = WIDTHS[1], WIDTHS[2]
 

@@ -50,10 +50,11 @@ import sys
 from pathlib import Path
 
 import torch
+from benchmark_page import RESULTS, machine, summary
 from kernel_section import kernel_section
 from maml_section import maml_section
 from maml_speed import DisagreementError
-from training_page import RESULTS, Section, draw, machine, page, summary
+from training_page import Section, draw, page
 
 
 def sections_of(options: argparse.Namespace) -> list[Section]:

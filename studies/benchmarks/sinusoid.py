@@ -24,7 +24,6 @@ Finn, Abbeel, Levine, ICML 2017, arXiv 1703.03400, section 5.1. Fixed before the
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 import time
@@ -33,11 +32,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from benchmark_page import Target, origin, publish, table, target_table
 from torch import Tensor
 
 from autometa.learners._mlp_plan import MlpPlan
 
-_RESULT = Path(__file__).parents[2] / "results" / "benchmarks" / "sinusoid.md"
 _SIZES = (1, 40, 40, 1)
 _SHOT, _TASKS, _INNER_LR, _OUTER_LR, _STD = 10, 25, 0.01, 1e-3, 0.01
 _TEST_TASKS, _TEST_QUERY, _TEST_SEED = 600, 100, 7
@@ -129,53 +128,45 @@ def figures(weights: list[Tensor], biases: list[Tensor]) -> list[dict[str, Any]]
     return rows
 
 
-def markdown(found: dict[str, Any]) -> str:
+def page(found: dict[str, Any], targets: list[Target]) -> list[str]:
     """Returns the benchmark's page."""
-    lines = [
-        "# Sinusoid regression",
-        "",
-        "Made by `studies/benchmarks/sinusoid.py`; its docstring says what was fixed before the "
-        "run. MAML as in the paper's section 5.1 (ten points, one inner step of 0.01 in training), "
-        f"seed {found['seed']}, {found['iterations']:,} iterations in {found['seconds']:.0f} s of "
-        f"CPU time on one thread. Mean squared error on {_TEST_TASKS} test tasks; a diverged task "
-        f"(above {_DIVERGED:g}, or not finite) counts as {_DIVERGED:g}.",
-        "",
-        "| steps | mean (95 % CI) | median | diverged |",
-        "|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['steps']} | {row['mean']:.3f} ± {row['half_width']:.3f} | {row['median']:.3f} | "
-        f"{row['diverged']} |"
+    rows = [
+        [
+            str(row["steps"]),
+            f"{row['mean']:.3f} ± {row['half_width']:.3f}",
+            f"{row['median']:.3f}",
+            str(row["diverged"]),
+        ]
         for row in found["rows"]
     ]
-    return "\n".join([*lines, ""])
+    return [
+        "# Sinusoid regression",
+        "",
+        f"{origin('sinusoid')} MAML as in the paper's section 5.1 (ten points, one inner step of "
+        f"0.01 in training), seed {found['seed']}, {found['iterations']:,} iterations in "
+        f"{found['seconds']:.0f} s of CPU time. Mean squared error on {_TEST_TASKS} test tasks; a "
+        f"diverged task (above {_DIVERGED:g}, or not finite) counts as {_DIVERGED:g}.",
+        "",
+        *target_table(targets),
+        "",
+        *table(["steps", "mean (95 % CI)", "median", "diverged"], rows),
+    ]
 
 
 def main() -> int:
     """Runs the benchmark; returns the exit code."""
     options = parse_arguments()
     torch.set_num_threads(1)
-    iterations, target = (5_000, 1.0) if options.quick else (15_000, 0.75)
+    iterations, bound = (5_000, 1.0) if options.quick else (15_000, 0.75)
     weights, biases, seconds = train(iterations, options.seed)
-    found = {
-        "seed": options.seed,
-        "iterations": iterations,
-        "seconds": seconds,
-        "rows": figures(weights, biases),
-    }
-    page = markdown(found)
-    if not options.quick:
-        _RESULT.write_text(page)
-    if options.json is not None:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
-    print(page)
-    error = next(row["mean"] for row in found["rows"] if row["steps"] == 1)
-    is_met = error < target and seconds < _MOST_SECONDS
-    print(
-        f"{error:.3f} after one step (target below {target}), {seconds:.1f} s of CPU time (target "
-        f"below {_MOST_SECONDS:.0f}); {'met' if is_met else 'NOT met'}"
-    )
-    return 1 if options.check and not is_met else 0
+    rows = figures(weights, biases)
+    error = next(row["mean"] for row in rows if row["steps"] == 1)
+    targets = [
+        Target("mean squared error after one step", bound, error, is_upper=True),
+        Target("seconds of CPU time", _MOST_SECONDS, seconds, is_upper=True),
+    ]
+    found = {"seed": options.seed, "iterations": iterations, "seconds": seconds, "rows": rows}
+    return publish("sinusoid", page(found, targets), found, targets, options)
 
 
 if __name__ == "__main__":

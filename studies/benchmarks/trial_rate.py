@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import os
 import statistics
 import subprocess
@@ -27,15 +26,14 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from benchmark_page import Target, origin, publish, table, target_table
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from training_page import machine, table
 
 from autometa.evaluation import ScoreSheet
 from autometa.search import LEARNER_METHOD
 
 _ROOT = Path(__file__).parents[2]
-_RESULTS = _ROOT / "results" / "benchmarks"
 _STUDY = "quickstart"
 _FACTOR = 2.0
 _POINTS, _NATS = 0.5, 0.02
@@ -120,9 +118,8 @@ def measured(states: dict[str, Path], scratch: Path, *, seeds: int, quick: bool)
     return runs
 
 
-def markdown(runs: list[Any], commit: str) -> str:
+def page(runs: list[Any], commit: str, targets: list[Target]) -> list[str]:
     """Returns the benchmark's page."""
-    where = machine()
     rows = [
         [
             str(run["seed"]),
@@ -138,20 +135,19 @@ def markdown(runs: list[Any], commit: str) -> str:
         for name, found in ((name, run[name]) for name in _STATES)
     ]
     header = ["seed", "state", "trials per core-hour", "trials", "core-seconds", "best value"]
-    lines = [
+    return [
         "# Trials of the quickstart per core-hour",
         "",
-        "Made by `studies/benchmarks/trial_rate.py`; its docstring says what was fixed before the "
-        f"runs. The earlier state is commit {commit}. One core of {where['processor']}, torch "
-        f"{where['torch']}.",
+        f"{origin('trial_rate')} The earlier state is commit {commit}.",
+        "",
+        *target_table(targets),
         "",
         *table([*header, "test gain (nats)", "test accuracy (%)"], rows),
     ]
-    return "\n".join([*lines, "", verdict(runs)[0], ""])
 
 
-def verdict(runs: list[Any]) -> tuple[str, bool]:
-    """Returns the figures in one line, and whether a target is missed."""
+def targets_of(runs: list[Any]) -> list[Target]:
+    """Returns the ratio of trials per core-hour, and what the scores lost or won."""
 
     def mean(state: str, key: str) -> float:
         return statistics.mean(run[state][key] for run in runs)
@@ -160,13 +156,11 @@ def verdict(runs: list[Any]) -> tuple[str, bool]:
     ratio = statistics.median(run["this"][rate] / run["earlier"][rate] for run in runs)
     points = 100 * (mean("this", "test_accuracy") - mean("earlier", "test_accuracy"))
     nats = mean("this", "test_gain_nats") - mean("earlier", "test_gain_nats")
-    missed = ratio < _FACTOR or points < -_POINTS or nats < -_NATS
-    return (
-        f"Trials per core-hour: {ratio:.2f} times the earlier (median; target {_FACTOR:g}); "
-        f"on the test tables {points:+.2f} points of accuracy (target {-_POINTS:g} or more) and "
-        f"{nats:+.3f} nats (target {-_NATS:g} or more): {'NOT met' if missed else 'met'}",
-        missed,
-    )
+    return [
+        Target("trials per core-hour, times the earlier state's", _FACTOR, ratio),
+        Target("accuracy on the test tables, points above the earlier state's", -_POINTS, points),
+        Target("gain in log-loss on them, nats above the earlier state's", -_NATS, nats),
+    ]
 
 
 def main() -> int:
@@ -177,17 +171,9 @@ def main() -> int:
         states = {"earlier": checkout(options.against, scratch / "files"), "this": _ROOT}
         seeds = 1 if options.quick else options.seeds
         runs = measured(states, scratch, seeds=seeds, quick=options.quick)
-    page = markdown(runs, options.against)
-    if not options.quick:
-        (_RESULTS / "trial_rate.md").write_text(page)
-        options.json = options.json or _RESULTS / "trial_rate.json"
-    if options.json is not None:
-        found = {"machine": machine(), "against": options.against, "runs": runs}
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
-    print(page)
-    line, missed = verdict(runs)
-    print(line)
-    return 1 if options.check and missed else 0
+    targets = targets_of(runs)
+    found = {"against": options.against, "runs": runs}
+    return publish("trial_rate", page(runs, options.against, targets), found, targets, options)
 
 
 if __name__ == "__main__":

@@ -40,8 +40,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark_page import Target, origin, publish, table, target_table
 from process_memory import Memory, is_countable, mapped_files, memory_of
-from training_page import Target, origin, publish, table, target_table
 
 _STUDIES = Path(__file__).parents[1]
 _ROUNDS, _QUICK_ROUNDS = 5, 2
