@@ -95,7 +95,7 @@ def test_an_old_study_is_read_in_full(old: Path) -> None:
     study = load_study(open_storage(f"journal:{old / 'studies.journal'}"), "tiny")
     spec = load_spec(study)
 
-    assert spec == read_spec(old / "tiny.yaml")
+    assert spec == read_spec(old / "tiny.yaml", ["training.reuse=1"])
     assert study_fingerprint(study)["table_hashes"]["validation"] == {"fruit": "c9b71e1f39dcf6df"}
     states = [trial.state.name for trial in study.trials]
     assert states == ["COMPLETE"] * 4

@@ -27,9 +27,12 @@ def fingerprint(spec: StudySpec) -> dict[str, Any]:
         for field, dimension in dimensions.items()
     ]
     episodes = spec.episodes.model_dump(mode="json")
+    training = spec.training.model_dump(mode="json", exclude={"device"})
+    # Studies older than these choices have no such keys, and may go on.
     if spec.episodes.counts == "equal":
-        # Studies older than the choice have no such key, and may go on.
         del episodes["counts"]
+    if spec.training.reuse == 1:
+        del training["reuse"]
     return {
         "schema_version": SCHEMA_VERSION,
         "metric": METRIC,
@@ -40,7 +43,7 @@ def fingerprint(spec: StudySpec) -> dict[str, Any]:
         "fixed": dict(spec.learner),
         "space": space,
         "episodes": episodes,
-        "training": spec.training.model_dump(mode="json", exclude={"device"}),
+        "training": training,
         "tables": _tables(spec),
     }
 

@@ -160,6 +160,9 @@ class TrainingSpec(Part):
     augmented_share: Share = Field(
         0.3, description="share of the episodes of tables that are not synthetic to augment"
     )
+    reuse: Whole = Field(
+        8, ge=1, le=1000, description="outer steps that train on a drawn batch, on average"
+    )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
 
     @model_validator(mode="before")

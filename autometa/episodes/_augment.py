@@ -15,32 +15,36 @@ import dataclasses
 import numpy as np
 
 from autometa.tables import ScaledTable, scale_rows
-from autometa.typing import FloatArray, IntArray
+from autometa.typing import BoolArray, FloatArray, IntArray
 
-_MAX_ROWS = 600
+_MAX_ROWS = 400
+_MAX_COLUMNS = 64
 _MIN_CLASS_ROWS = 24
 _MIN_COLUMNS = 2
 _COLUMN_LABEL_SHARE = 0.65
 _LLOYD_STEPS = 4
+_PURPOSE = 0xA06
 
 
 def augmented_table(table: ScaledTable, *, rng: np.random.Generator) -> ScaledTable | None:
     """Returns a relabelled copy of a table, or None where the draw gave no usable task.
 
     Args:
-        table: the table to relabel; at most 600 of its rows are used.
+        table: the table to relabel; at most 400 of its rows and 64 of its columns are used.
         rng: source of randomness.
     """
     rows = rng.permutation(len(table.y_R))[:_MAX_ROWS]
-    values_RF = np.asarray(table.values_RF[rows])
-    z_RF = np.asarray(table.x_RFH[rows, :, 0])
     usable = np.flatnonzero(table.usable_F)
     if len(usable) < 2 * _MIN_COLUMNS:
         return None
+    if len(usable) > _MAX_COLUMNS:
+        usable = np.sort(rng.permutation(usable)[:_MAX_COLUMNS])
+    z_RG = np.asarray(table.x_RFH[rows][:, usable, 0])
     if rng.random() < _COLUMN_LABEL_SHARE:
-        y_R, spent = _column_as_label(table, z_RF, usable, rng)
+        y_R, picked = _column_as_label(z_RG, table.is_indicator_F[usable], rng)
     else:
-        y_R, spent = _clusters_as_label(z_RF, usable, rng)
+        y_R, picked = _clusters_as_label(z_RG, rng)
+    spent = usable[picked]
     removed = np.isin(table.source_column_F, table.source_column_F[spent])
     kept = usable[~removed[usable]]
     if rng.random() < 0.5:
@@ -53,7 +57,7 @@ def augmented_table(table: ScaledTable, *, rng: np.random.Generator) -> ScaledTa
     code = np.full(len(counts), -1)
     code[large] = np.arange(len(large))
     inside = np.flatnonzero(code[y_R] >= 0)
-    values_RF = values_RF[np.ix_(inside, kept)]
+    values_RF = np.asarray(table.values_RF[rows[inside]][:, kept])
     is_indicator_F = np.asarray(table.is_indicator_F)[kept]
     scaled = scale_rows(values_RF, is_indicator_F, np.arange(len(inside)))
     if scaled.usable_F.sum() < _MIN_COLUMNS:
@@ -72,11 +76,11 @@ def augmented_table(table: ScaledTable, *, rng: np.random.Generator) -> ScaledTa
 
 
 def _column_as_label(
-    table: ScaledTable, z_RF: FloatArray, usable: IntArray, rng: np.random.Generator
+    z_RG: FloatArray, is_indicator_G: BoolArray, rng: np.random.Generator
 ) -> tuple[IntArray, IntArray]:
-    column = int(rng.choice(usable))
-    z_R = z_RF[:, column]
-    if table.is_indicator_F[column]:
+    column = int(rng.integers(z_RG.shape[1]))
+    z_R = z_RG[:, column]
+    if is_indicator_G[column]:
         return (z_R > 0).astype(np.int64), np.array([column])
     classes = int(rng.choice([2, 2, 3, 4, 5]))
     shares = np.cumsum(rng.dirichlet(np.full(classes, 8.0)))[:-1]
@@ -85,12 +89,10 @@ def _column_as_label(
     return np.digitize(noisy_R, np.quantile(noisy_R, shares)), np.array([column])
 
 
-def _clusters_as_label(
-    z_RF: FloatArray, usable: IntArray, rng: np.random.Generator
-) -> tuple[IntArray, IntArray]:
-    count = int(rng.integers(1, max(2, len(usable) // 2)))
-    columns = rng.permutation(usable)[:count]
-    points = z_RF[:, columns] * rng.uniform(0.5, 1.5, size=count)
+def _clusters_as_label(z_RG: FloatArray, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+    count = int(rng.integers(1, max(2, z_RG.shape[1] // 2)))
+    columns = rng.permutation(z_RG.shape[1])[:count]
+    points = z_RG[:, columns] * rng.uniform(0.5, 1.5, size=count)
     clusters = int(rng.choice([2, 3, 4, 5]))
     centres = points[rng.permutation(len(points))[:clusters]]
     for _ in range(_LLOYD_STEPS):
@@ -106,27 +108,24 @@ def _clusters_as_label(
 
 
 class AugmentedPool:
-    """Relabelled copies of tables, made when a table is first asked for.
+    """Relabelled copies of tables, each made when it is first asked for.
 
-    The copies of a table are a function of seed and position alone.
+    A copy is a function of the seed, the table and its number alone.
 
     Args:
         tables: the tables to relabel.
-        per_table: copies of each; draws that gave no usable task are missing.
         seed: seed of all copies.
     """
 
-    def __init__(self, tables: list[ScaledTable], *, per_table: int, seed: int) -> None:
+    def __init__(self, tables: list[ScaledTable], *, seed: int) -> None:
         self._tables = tables
-        self._per_table = per_table
         self._seed = seed
-        self._copies: dict[int, list[ScaledTable]] = {}
+        self._copies: dict[tuple[int, int], ScaledTable | None] = {}
 
-    def copies(self, index: int) -> list[ScaledTable]:
-        """Returns the copies of the table at a position."""
-        if index not in self._copies:
-            rng = np.random.default_rng(np.random.SeedSequence([self._seed, 0xA06, index]))
-            table = self._tables[index]
-            drawn = (augmented_table(table, rng=rng) for _ in range(self._per_table))
-            self._copies[index] = [copy for copy in drawn if copy is not None]
-        return self._copies[index]
+    def copy(self, index: int, number: int) -> ScaledTable | None:
+        """Returns a copy of the table at a position; None where its draw gave no usable task."""
+        key = (index, number)
+        if key not in self._copies:
+            rng = np.random.default_rng(np.random.SeedSequence([self._seed, _PURPOSE, *key]))
+            self._copies[key] = augmented_table(self._tables[index], rng=rng)
+        return self._copies[key]

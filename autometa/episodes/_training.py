@@ -3,6 +3,9 @@
 A worker that resumes at step t, or a second worker with the same seed, sees exactly the batches
 that an undisturbed run would have seen; no generator state is stored anywhere. All candidates of a
 study train on the same batches, so that a worker draws them once and keeps them.
+
+Drawing a batch costs a third of training on it. Batches therefore come from a rolling pool
+(``_rolling_pool.py``), in which each serves several steps.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from autometa.episodes._batch import EpisodeBatch
 from autometa.episodes._episode import MIN_QUERIES, Episode, draw_episode, rows_by_class
 from autometa.episodes._inputs import scaled_inputs_of
 from autometa.episodes._pack import pack
+from autometa.episodes._rolling_pool import POOL, RollingPool
 from autometa.errors import UserError
 from autometa.tables import ScaledTable
 from autometa.typing import SETTINGS, IntArray, Setting, Ways
@@ -28,6 +32,9 @@ _QUERIES = 10
 _MAX_COLUMNS = 40
 _GROUP = 4
 """Batches drawn at once: their tasks are sorted by width, which more than halves the padding."""
+
+_PASSING = POOL // _GROUP + 1
+"""Groups of the pool that are held whatever the memory for kept ones."""
 
 _SETTING_BOUNDS = (0.25, 0.5)
 """Below the first bound a task is inductive, below the second transductive, else unlabelled."""
@@ -53,6 +60,7 @@ class TrainingEpisodes:
         synthetic_share: share of the tasks that come from synthetic tables.
         augmented_share: share of the other tasks whose labels are relabelled columns or clusters.
         components: principal axes to add to the batches; none where None.
+        reuse: steps that train on a batch, on average.
         kept_bytes: memory for batches that are kept for the next candidate; those that are asked
             for once it is full are drawn anew each time.
 
@@ -71,6 +79,7 @@ class TrainingEpisodes:
         synthetic_share: float,
         augmented_share: float,
         components: int | None,
+        reuse: int = 1,
         kept_bytes: int = 0,
     ) -> None:
         if not real and not synthetic:
@@ -86,25 +95,28 @@ class TrainingEpisodes:
         self._augmented_share = augmented_share if real else 0.0
         self._real = list(real)
         self._synthetic = list(synthetic)
-        self._augmented = AugmentedPool(self._real, per_table=_COPIES_PER_TABLE, seed=seed)
+        self._augmented = AugmentedPool(self._real, seed=seed)
         self._drawable: dict[int, _Drawable] = {}
-        self._group: tuple[int, list[EpisodeBatch]] | None = None
+        self._pool = RollingPool(reuse=reuse, seed=seed)
         self._kept: dict[int, list[EpisodeBatch]] = {}
         self._room = kept_bytes
+        self._passing: dict[int, list[EpisodeBatch]] = {}
 
     def batch(self, step: int) -> EpisodeBatch:
         """Returns the batch of one outer step, counted from 0."""
-        group, position = divmod(step, _GROUP)
-        kept = self._kept.get(group)
-        if kept is not None:
-            return kept[position]
-        if self._group is None or self._group[0] != group:
-            self._group = (group, self._draw_group(group))
-            size = sum(batch.nbytes for batch in self._group[1])
+        group, position = divmod(self._pool.number(step), _GROUP)
+        batches = self._kept.get(group) or self._passing.get(group)
+        if batches is None:
+            batches = self._draw_group(group)
+            size = sum(batch.nbytes for batch in batches)
             if size <= self._room:
-                self._kept[group] = self._group[1]
+                self._kept[group] = batches
                 self._room -= size
-        return self._group[1][position]
+            else:
+                self._passing[group] = batches
+                while len(self._passing) > _PASSING:
+                    del self._passing[next(iter(self._passing))]
+        return batches[position]
 
     def _draw_group(self, group: int) -> list[EpisodeBatch]:
         rng = np.random.default_rng(np.random.SeedSequence([self._seed, _PURPOSE, group]))
@@ -160,9 +172,9 @@ class TrainingEpisodes:
             return self._synthetic[int(rng.integers(len(self._synthetic)))]
         index = int(rng.integers(len(self._real)))
         if rng.random() < self._augmented_share:
-            copies = self._augmented.copies(index)
-            if copies:
-                return copies[int(rng.integers(len(copies)))]
+            copy = self._augmented.copy(index, int(rng.integers(_COPIES_PER_TABLE)))
+            if copy is not None:
+                return copy
         return self._real[index]
 
     def _drawable_of(self, table: ScaledTable) -> _Drawable:

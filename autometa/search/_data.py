@@ -119,6 +119,7 @@ class StudyData:
                 synthetic_share=training.synthetic_share,
                 augmented_share=training.augmented_share,
                 components=components,
+                reuse=training.reuse,
                 kept_bytes=kept_bytes(),
             ),
         )

@@ -80,7 +80,9 @@ def _without_storage(spec: StudySpec) -> dict[str, Any]:
 
 def load_spec(study: optuna.Study) -> StudySpec:
     """Returns the specification that a study was last started with, but for its storage."""
-    return spec_from_dict(study_spec(study))
+    spec = study_spec(study)
+    # Studies that are older than the pool of batches drew one for every step.
+    return spec_from_dict({**spec, "training": {"reuse": 1, **spec.get("training", {})}})
 
 
 def require_same_tables(study: optuna.Study, data: StudyData) -> None:

@@ -109,7 +109,7 @@ class Scaling:
         z_NF = _z_scores(centred_NF, mean_F, sd_F, usable_F)
         ranked = np.flatnonzero(usable_F & ~is_indicator_F)
         sorted_GN = np.ascontiguousarray(ascending_NF[:, ranked].T)
-        scores_GN = _normal_scores(sorted_GN, sorted_GN)
+        scores_GN = _sorted_scores(sorted_GN)
         stats_FJ = np.zeros((len(usable_F), N_STATISTICS))
         stats_FJ[:, 0] = is_indicator_F
         stats_FJ[:, 1] = np.where(is_indicator_F, centred_NF.mean(0) + median_F, 0.0)
@@ -186,6 +186,20 @@ def _normal_scores(sorted_GN: FloatArray, values_GR: FloatArray) -> FloatArray:
         twice_rank_GR[column] = sorted_N.searchsorted(values_R, "left")
         twice_rank_GR[column] += sorted_N.searchsorted(values_R, "right")
     return np.asarray(normal_scores_of(n)[twice_rank_GR])
+
+
+def _sorted_scores(sorted_GN: FloatArray) -> FloatArray:
+    """Returns ``_normal_scores(sorted_GN, sorted_GN)``: ranks of sorted cells need no search."""
+    n = sorted_GN.shape[1]
+    is_larger_GM = sorted_GN[:, 1:] > sorted_GN[:, :-1]
+    place_M = np.arange(1, n)
+    twice_rank_GN = np.empty(sorted_GN.shape, np.int64)
+    twice_rank_GN[:, 0] = 0
+    twice_rank_GN[:, 1:] = np.maximum.accumulate(np.where(is_larger_GM, place_M, 0), axis=1)
+    ends_GM = np.where(is_larger_GM, place_M, n)[:, ::-1]
+    twice_rank_GN[:, :-1] += np.minimum.accumulate(ends_GM, axis=1)[:, ::-1]
+    twice_rank_GN[:, -1] += n
+    return np.asarray(normal_scores_of(n)[twice_rank_GN])
 
 
 def normal_scores_of(n: int) -> FloatArray:

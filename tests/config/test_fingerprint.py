@@ -46,6 +46,7 @@ def test_what_a_trial_does_not_depend_on_may_change(study_file: Path, override: 
         "training.rungs=[2000]",
         "training.outer_lr=1e-3",
         "training.synthetic_share=0",
+        "training.reuse=4",
         "tables.train.0.seed=3",
         "tables.test=[]",
     ],
@@ -53,6 +54,14 @@ def test_what_a_trial_does_not_depend_on_may_change(study_file: Path, override: 
 def test_what_a_trial_depends_on_is_in_it(study_file: Path, override: str) -> None:
     """Whatever changes a trial's value changes the fingerprint."""
     assert fingerprint(read_spec(study_file, [override])) != fingerprint(read_spec(study_file))
+
+
+def test_batches_of_one_step_are_those_of_studies_without_the_key(study_file: Path) -> None:
+    """A study that was made before batches were reused is not refused."""
+    values = fingerprint(read_spec(study_file, ["training.reuse=1"]))
+
+    assert "reuse" not in values["training"]
+    assert fingerprint(read_spec(study_file))["training"]["reuse"] == 8
 
 
 def test_equal_counts_are_those_of_studies_without_the_key(study_file: Path) -> None:

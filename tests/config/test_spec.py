@@ -59,6 +59,7 @@ def test_a_short_study_takes_the_defaults(study: dict[str, Any]) -> None:
         outer_lr=2e-3,
         synthetic_share=0.5,
         augmented_share=0.3,
+        reuse=8,
         device="auto",
     )
     assert spec.search == SearchSpec(

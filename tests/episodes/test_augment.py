@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -30,7 +31,7 @@ def test_copies_are_scaled_tables_of_their_rows(make_table: MakeTable) -> None:
 
         assert counts.min() >= MIN_CLASS_ROWS
         assert 2 <= len(counts) <= 5
-        assert len(copy.y_R) <= 600
+        assert len(copy.y_R) <= 400
         assert np.array_equal(copy.x_RFH, scaled.x_RFH)
         assert np.array_equal(copy.stats_FJ, scaled.stats_FJ)
         assert np.array_equal(copy.usable_F, scaled.usable_F)
@@ -137,19 +138,36 @@ def test_the_pool_is_a_function_of_the_seed(make_table: MakeTable) -> None:
     """Tables are relabelled alike in every process, and each on its own."""
     tables = [make_table([200, 200], seed=seed) for seed in range(2)]
 
-    def contents(pool: AugmentedPool, *positions: int) -> list[list[bytes]]:
-        return [[copy.x_RFH.tobytes() for copy in pool.copies(place)] for place in positions]
+    def contents(pool: AugmentedPool, *keys: tuple[int, int]) -> dict[tuple[int, int], bytes]:
+        copies = {key: pool.copy(*key) for key in keys}
+        return {key: copy.x_RFH.tobytes() for key, copy in copies.items() if copy is not None}
 
-    pools = [AugmentedPool(tables, per_table=3, seed=seed) for seed in (5, 5, 6)]
-    first, again, other = (
-        contents(pool, *order) for pool, order in zip(pools, ((0, 1), (1, 0), (0, 1)), strict=True)
-    )
-    shorter = contents(AugmentedPool(tables[:1], per_table=3, seed=5), 0)
+    keys = list(itertools.product(range(2), range(3)))
+    first = contents(AugmentedPool(tables, seed=5), *keys)
 
-    assert first == again[::-1]
-    assert first[:1] == shorter
-    assert first != other
-    assert all(len(drawn) <= 3 for drawn in first)
+    assert contents(AugmentedPool(tables, seed=5), *reversed(keys)) == first
+    alone = contents(AugmentedPool(tables[:1], seed=5), *keys[:3])
+    assert alone == {key: copy for key, copy in first.items() if key[0] == 0}
+    assert contents(AugmentedPool(tables, seed=6), *keys) != first
+    assert len(set(first.values())) == len(first) > 3
+
+
+def test_a_copy_is_made_once(make_table: MakeTable) -> None:
+    """The pool keeps its copies, those that came to nothing included."""
+    pool = AugmentedPool([make_table([200, 200]), make_table([20, 20])], seed=0)
+
+    assert pool.copy(0, 1) is pool.copy(0, 1)
+    assert pool.copy(1, 0) is pool.copy(1, 0) is None
+
+
+def test_wide_tables_are_relabelled_by_some_of_their_columns(make_table: MakeTable) -> None:
+    """Of 150 columns 64 at most are used, and not always the same ones."""
+    table = make_table([100, 100], columns=150)
+
+    drawn = copies(table, count=12)
+
+    assert max(copy.x_RFH.shape[1] for copy in drawn) <= 64
+    assert len({column for copy in drawn for column in copy.source_column_F}) > 100
 
 
 def test_the_original_is_left_alone(table: ScaledTable) -> None:

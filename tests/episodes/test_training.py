@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from autometa.episodes import EpisodeBatch, TrainingEpisodes, _training
+from autometa.episodes._rolling_pool import POOL
 from autometa.errors import UserError
 from autometa.tables import ScaledTable, load_scaled, synthetic_table
 
@@ -242,20 +244,31 @@ def test_tables_from_the_cache_make_batches(tmp_path: Path) -> None:
     assert torch.isfinite(batch.basis_TFC).all()
 
 
-def test_kept_batches_are_drawn_once(
-    real: list[ScaledTable], synthetic: list[ScaledTable], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A second candidate gets the very batches of the first, as far as memory allows."""
-    size = sum(TrainingEpisodes(real, synthetic, **SETUP).batch(step).nbytes for step in range(8))
-    episodes = TrainingEpisodes(real, synthetic, **SETUP, kept_bytes=size)
-    draws: list[int] = []
+@pytest.fixture
+def draws(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The groups that streams draw, in order."""
+    drawn: list[int] = []
     draw = TrainingEpisodes._draw_group
 
     def counted(self: TrainingEpisodes, group: int) -> list[EpisodeBatch]:
-        draws.append(group)
+        drawn.append(group)
         return draw(self, group)
 
     monkeypatch.setattr(TrainingEpisodes, "_draw_group", counted)
+    return drawn
+
+
+def test_kept_batches_are_drawn_once(
+    real: list[ScaledTable],
+    synthetic: list[ScaledTable],
+    draws: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A second candidate gets the very batches of the first, as far as memory allows."""
+    monkeypatch.setattr(_training, "_PASSING", 1)
+    size = sum(TrainingEpisodes(real, synthetic, **SETUP).batch(step).nbytes for step in range(8))
+    episodes = TrainingEpisodes(real, synthetic, **SETUP, kept_bytes=size)
+    draws.clear()
 
     first, second = ([episodes.batch(step) for step in range(16)] for _ in range(2))
 
@@ -263,3 +276,16 @@ def test_kept_batches_are_drawn_once(
     assert first[0] is second[0]
     # Two groups of four batches fit; the others are drawn for each candidate.
     assert draws == [0, 1, 2, 3, 2, 3]
+
+
+def test_a_candidate_draws_no_batch_twice(synthetic: list[ScaledTable], draws: list[int]) -> None:
+    """What the pool may still ask for is held, even where nothing is kept."""
+    episodes = TrainingEpisodes([], synthetic, **SETUP, reuse=5)
+    every = TrainingEpisodes([], synthetic, **SETUP)
+
+    batches = [episodes.batch(step) for step in range(220)]
+
+    assert len(draws) == len(set(draws))
+    assert len({id(batch) for batch in batches}) == POOL + math.ceil((220 - POOL) / 5)
+    assert len(episodes._passing) <= POOL // 4 + 1
+    assert all(equal(every.batch(step), batches[step]) for step in (0, POOL - 1, POOL))
