@@ -9,7 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autometa.episodes._column_statistics import MAX_WAYS, support_statistics
+from autometa.episodes._column_statistics import (
+    MAX_COLUMNS,
+    MAX_WAYS,
+    support_statistics,
+)
 
 
 @dataclass(frozen=True)
@@ -135,13 +139,14 @@ class EpisodeBatch:
     def facts_TJ(self) -> Tensor:
         """What is known of a task before its rows are read: four facts, each of the order of one.
 
-        The logarithms of shots, columns and rows seen, and the ways, clamped to those of training.
+        The logarithms of shots, columns and rows seen, and the ways; ways and columns are clamped
+        to those of training.
         """
         ways_T = self.present_TW.sum(1).clamp_max(MAX_WAYS)
         facts = [
             self.log_shots_T,
             (ways_T - 3) / 2,
-            self.columns_T1[:, 0].log() / 3 - 1,
+            self.columns_T1[:, 0].clamp_max(MAX_COLUMNS).log() / 3 - 1,
             self.fit_rows_T.clamp_min(1).log() / 4 - 1,
         ]
         return torch.stack(facts, 1)

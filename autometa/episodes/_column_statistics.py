@@ -24,6 +24,9 @@ COLUMN_STATISTICS = N_STATISTICS + SUPPORT_STATISTICS
 MAX_WAYS = 5
 """Most ways of a task in training; what learners are told of more is clamped to it."""
 
+MAX_COLUMNS = 40
+"""Most columns of a task in training; what learners are told of more is clamped to it."""
+
 _MAX_SHOTS = 30.0
 
 
@@ -32,8 +35,8 @@ def support_statistics(batch: EpisodeBatch) -> Tensor:
 
     Half the log ratio of between-class to within-class variance (0 where every class has one
     row), their square roots, half the range of the class means, and the logarithms of columns,
-    shots and rows seen, whether every class has a single row, and the number of ways. Ways and
-    shots beyond those of training are clamped.
+    shots and rows seen, whether every class has a single row, and the number of ways. Ways, columns
+    and shots beyond those of training are clamped.
     """
     labels_TWS, present_TW1 = batch.labels_TWS, batch.present_TW[..., None]
     z_TSF = batch.x_support_TSFH[..., 0]
@@ -60,7 +63,7 @@ def support_statistics(batch: EpisodeBatch) -> Tensor:
 
     shots_T1 = (support_T1 / ways_T1).clamp(1, _MAX_SHOTS)
     per_task = [
-        batch.columns_T1.log() / 3,
+        batch.columns_T1.clamp_max(MAX_COLUMNS).log() / 3,
         shots_T1.log() / 2,
         (freedom_T1 == 0).to(z_TSF.dtype),
         (ways_T1.clamp_max(MAX_WAYS) - 3) / 2,

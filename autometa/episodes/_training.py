@@ -18,6 +18,7 @@ import numpy as np
 
 from autometa.episodes._augment import AugmentedPool
 from autometa.episodes._batch import EpisodeBatch
+from autometa.episodes._column_statistics import MAX_COLUMNS
 from autometa.episodes._episode import MIN_QUERIES, Episode, draw_episode, rows_by_class
 from autometa.episodes._inputs import scaled_inputs_of
 from autometa.episodes._pack import pack
@@ -29,7 +30,6 @@ from autometa.typing import SETTINGS, IntArray, Setting, Ways
 _SHOTS = (1, 3, 5, 10, 20)
 _WAYS = (2, 2, 3, 4, 5)
 _QUERIES = 10
-_MAX_COLUMNS = 40
 _GROUP = 4
 """Batches drawn at once: their tasks are sorted by width, which more than halves the padding."""
 
@@ -159,7 +159,7 @@ class TrainingEpisodes:
             affordable = drawable.sizes[fitting - 1] - MIN_QUERIES
             shots_W = np.minimum(shots_W[:fitting], affordable)
             episode = draw_episode(drawable.class_rows, shots_W, queries=_QUERIES, rng=rng)
-            columns = rng.permutation(drawable.usable)[:_MAX_COLUMNS]
+            columns = rng.permutation(drawable.usable)[:MAX_COLUMNS]
             setting = SETTINGS[bisect.bisect_right(_SETTING_BOUNDS, rng.random())]
             return table, episode, columns, setting
         raise UserError(

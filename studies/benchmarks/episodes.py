@@ -220,7 +220,8 @@ def markdown(costs: dict[Case, Costs], targets: Sequence[Target], first: float) 
     names = next(iter(found.values()))
     header = ["shot", "learner", "width", "train, ms", "draw, ms", "kept, ms"]
     kept = ", ".join(f"{count:,} for `{name}`" for name, count in fitting_batches(costs).items())
-    worker = ", ".join(f"{share:.1f} ({name})" for name, share in first_percent(costs, first).items())
+    percents = first_percent(costs, first).items()
+    worker = ", ".join(f"{share:.1f} ({name})" for name, share in percents)
     steps, rung = TRAINING.outer_steps, TRAINING.rungs[0]
     return [
         "# Episodes beside the training",

@@ -219,3 +219,21 @@ def test_principal_axes_of_constant_columns_are_finite() -> None:
     """Rows without any spread give finite axes, on either side of rows = columns."""
     for rows in (2, 9):
         assert np.isfinite(principal_axes(np.zeros((rows, 4)), 3)).all()
+
+
+def test_wider_tables_than_in_training_are_told_as_the_widest(
+    make_table: Callable[..., ScaledTable],
+) -> None:
+    """What a learner reads of the number of columns ends at 40; the columns all stay."""
+    batches = []
+    for columns in (36, 37, 296):  # four indicators come on top
+        table = make_table([30, 30], columns=columns)
+        shots = np.array([2, 2])
+        rng = np.random.default_rng(0)
+        episode = draw_episode(rows_by_class(table.y_R), shots, queries=4, rng=rng)
+        batches.append(pack([episode], [table], ["unlabelled"]))
+    told = [(batch.facts_TJ[0, 2], batch.column_statistics_TFJ[0, 0, 13]) for batch in batches]
+
+    assert [batch.present_TF.sum() for batch in batches] == [40, 41, 300]
+    assert told[0] == told[1] == told[2]
+    assert told[0][1] == pytest.approx(np.log(40) / 3)

@@ -149,7 +149,7 @@ def test_a_card_needs_no_provenance(untrained: Callable[..., AbstractLearner]) -
 
 def test_the_limits_are_those_of_meta_training() -> None:
     """The card repeats constants of the episodes."""
-    assert _card.TRAINED_COLUMNS == _training._MAX_COLUMNS
+    assert _card.TRAINED_COLUMNS == _training.MAX_COLUMNS
     assert max(_training._WAYS) == _card.TRAINED_WAYS
 
 
