@@ -6,6 +6,9 @@ from typing import Any
 
 from autometa.config._spec import METRIC, SCHEMA_VERSION, StudySpec
 
+_GENERATIONS = {"column_kernel": 2}
+"""Counts up when a learner of the same meta-parameters becomes another one."""
+
 
 def fingerprint(spec: StudySpec) -> dict[str, Any]:
     """Returns everything in a study file that its trials depend on, in plain JSON values.
@@ -33,7 +36,8 @@ def fingerprint(spec: StudySpec) -> dict[str, Any]:
         del episodes["counts"]
     if spec.training.reuse == 1:
         del training["reuse"]
-    return {
+    generations = {name: _GENERATIONS[name] for name in spec.space.branches if name in _GENERATIONS}
+    return generations | {
         "schema_version": SCHEMA_VERSION,
         "metric": METRIC,
         "seed": spec.search.seed,

@@ -55,7 +55,9 @@ class ColumnKernelConfig(_LearnerConfig):
     """A kernel classifier whose column scales a network reads off each column's statistics.
 
     With ``adapt: head+scales``, ``inner_lr`` and ``inner_steps`` move the column scales, and the
-    head is then fitted by ``head_steps`` at ``head_lr``; with ``adapt: head`` they are the head's.
+    head is then fitted: in closed form, or with ``head: descent`` by ``head_steps`` at ``head_lr``.
+    With ``adapt: head`` and ``head: descent`` they are the head's; a head in closed form alone has
+    no use for them.
     """
 
     name: Literal["column_kernel"] = Field("column_kernel", description="name of the learner")
@@ -66,8 +68,16 @@ class ColumnKernelConfig(_LearnerConfig):
     inner_steps: InnerSteps = Field(3, description="gradient steps of the inner loop")
     width: Whole = Field(48, ge=1, le=1024, description="units of each layer of the column network")
     depth: Whole = Field(3, ge=1, le=8, description="layers of the column network")
-    head_lr: InnerLr = Field(1.0, description="step size of the head (head+scales)")
-    head_steps: InnerSteps = Field(10, description="gradient steps of the head (head+scales)")
+    gate: bool = Field(
+        True, description="whether kernels count by how well they fit the labelled rows"
+    )
+    head: Literal["ridge", "descent"] = Field(
+        "ridge", description="head in closed form, or by gradient steps from class prototypes"
+    )
+    head_lr: InnerLr = Field(1.0, description="step size of the head (head+scales, descent)")
+    head_steps: InnerSteps = Field(
+        10, description="gradient steps of the head (head+scales, descent)"
+    )
 
 
 LearnerConfig: TypeAlias = Annotated[

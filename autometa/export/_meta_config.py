@@ -1,6 +1,6 @@
 """The file ``meta_config.yaml``: what an export was trained with, in the words of a study file.
 
-schema_version: 1
+schema_version: 2
 learner: {name: column_kernel, inner_lr: 0.3, ...}    every value, searched or fixed
 episodes: {...}                                       these sections can be pasted back into
 training: {...}                                       a study file
@@ -25,12 +25,17 @@ from pydantic import BaseModel, ValidationError
 from autometa.config import LearnerConfig, learner_config_class, parse_yaml, user_error
 from autometa.errors import UserError
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 META_CONFIG: Final = "meta_config.yaml"
 WEIGHTS: Final = "weights.safetensors"
 SCORES: Final = "scores.parquet"
 CARD: Final = "card.md"
 EXPORT_FILES: Final = frozenset({META_CONFIG, WEIGHTS, SCORES, CARD})
+
+_OF_VERSION_1: Final[Mapping[str, Mapping[str, Any]]] = {
+    "column_kernel": {"gate": False, "head": "descent"}
+}
+"""Meta-parameters that exports of schema version 1 do not name, with what they were."""
 
 SPEC_SECTIONS: Final = ("learner", "episodes", "training", "tables")
 _MAX_BYTES: Final = 1 << 20
@@ -165,6 +170,8 @@ def learner_config(document: Mapping[str, Any], path: Path) -> LearnerConfig:
     name = values.pop("name", None)
     if not isinstance(name, str):
         raise _damaged(path, "learner.name is missing")
+    if document["schema_version"] == 1:
+        values = {**_OF_VERSION_1.get(name, {}), **values}
     try:
         # The class of every known name is a member of the union that LearnerConfig stands for.
         config: Any = learner_config_class(name).model_validate(values)

@@ -88,3 +88,11 @@ def test_a_fingerprint_is_plain(study_file: Path) -> None:
     assert json.loads(json.dumps(values)) == values
     assert values["schema_version"] == 1
     assert values["metric"] == "log_loss_gain_over_logistic_regression"
+
+
+def test_a_learner_that_became_another_one_is_told_apart(study_file: Path) -> None:
+    """Studies of the column kernel without gate and ridge head are not gone on with."""
+    assert fingerprint(read_spec(study_file))["column_kernel"] == 2
+    maml = {"learner": {"name": "maml"}}
+    values = spec_to_dict(read_spec(study_file)) | maml
+    assert "column_kernel" not in fingerprint(spec_from_dict(values))

@@ -232,7 +232,7 @@ def test_a_wrong_conditional_space_is_refused(
     ("learner", "sentence"),
     [
         ({"name": "maml"}, "learner.name cannot stand beside space.learner, .*; got 'maml'"),
-        ({"head": "zero"}, "^learner.head is not a meta-parameter of column_kernel"),
+        ({"inputs": "padded"}, "^learner.inputs is not a meta-parameter of column_kernel"),
         ({"width": 0}, "^learner.width must be at least 1 for maml; got 0"),
     ],
 )

@@ -58,7 +58,8 @@ def test_width_and_depth_shape_the_backbone(name: str, depth: int) -> None:
         sizes = [tuple(learner.get_parameter(f"weights.{layer}").shape) for layer in range(depth)]
         assert sizes == [(5, 7)] + [(7, 7)] * (depth - 1)
     else:
-        learner = build_learner(ColumnKernelConfig(width=7, depth=depth), seed=0)
+        config = ColumnKernelConfig(width=7, depth=depth, gate=False)
+        learner = build_learner(config, seed=0)
         layers = [m for m in learner.modules() if isinstance(m, torch.nn.Linear)]
         assert [layer.out_features for layer in layers] == [7] * (depth - 1) + [4]
 

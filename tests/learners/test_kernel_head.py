@@ -66,7 +66,9 @@ def test_balanced_tasks_give_the_published_logits(
 ) -> None:
     """With equal counts the learner is the kernel classifier of the design, step for step."""
     batch = pack_([draw_([shot] * 3, 6, seed=seed) for seed in range(2)])
-    learner = make_learner("column_kernel", adapt="head", inner_lr=0.8, inner_steps=steps)
+    learner = make_learner(
+        "column_kernel", adapt="head", head="descent", gate=False, inner_lr=0.8, inner_steps=steps
+    )
     assert isinstance(learner, ColumnKernel)
     outputs_TFO = learner.column_network(batch.column_statistics_TFJ)
 
@@ -80,7 +82,7 @@ def test_class_balance_has_no_effect_on_equal_counts(
     draw_: Callable[..., Task], pack_: Callable[..., EpisodeBatch], make_learner: MakeLearner
 ) -> None:
     """The learned class balance matters for unequal counts only."""
-    learner = make_learner("column_kernel", adapt="head")
+    learner = make_learner("column_kernel", adapt="head", head="descent", gate=False)
     assert isinstance(learner, ColumnKernel)
     equal, unequal = pack_([draw_([3, 3], 5, seed=1)]), pack_([draw_([1, 5], 5, seed=1)])
     before = learner(equal), learner(unequal)
@@ -96,7 +98,9 @@ def test_dual_steps_are_gradient_steps_on_an_explicit_head(
     batch: EpisodeBatch, make_learner: MakeLearner
 ) -> None:
     """With the linear kernel alone, moving alpha is descending a weight matrix on the features."""
-    learner = make_learner("column_kernel", adapt="head", inner_lr=0.5, inner_steps=7)
+    learner = make_learner(
+        "column_kernel", adapt="head", head="descent", gate=False, inner_lr=0.5, inner_steps=7
+    )
     assert isinstance(learner, ColumnKernel)
     head = learner.head
     with torch.no_grad():
@@ -111,7 +115,8 @@ def test_dual_steps_are_gradient_steps_on_an_explicit_head(
         ways = int(batch.way_mask_TW[task].sum())
         rows = batch.y_TS[task] >= 0
         y_S = batch.y_TS[task][rows]
-        phi_SP = adapted["linear_support"][task][rows].detach()
+        weight = learner.log_kernel_weights[0].exp().sqrt().detach()
+        phi_SP = weight * adapted["linear_support"][task][rows].detach()
         shots_W = torch.bincount(y_S).double()
         mean_shots = len(y_S) / ways
         prototypes_WP = torch.stack([phi_SP[y_S == way].mean(0) for way in range(ways)])
@@ -136,7 +141,7 @@ def test_dual_steps_are_gradient_steps_on_an_explicit_head(
         x_QF = batch.x_query_TQFH[task]
         share = adapted["linear_mix"][task]
         phi_QP = share * x_QF[..., 0] + (1 - share) * x_QF[..., 1]
-        phi_QP = phi_QP * adapted["linear_scale"][task]
+        phi_QP = weight * phi_QP * adapted["linear_scale"][task]
         expected_QW = factor_T[task] * (phi_QP @ weight_PW + bias_W)
         torch.testing.assert_close(
             logits_TQW[task, :, :ways], expected_QW.detach(), rtol=0, atol=1e-8

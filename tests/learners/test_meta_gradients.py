@@ -23,6 +23,7 @@ SECOND_ORDER = [
     pytest.param("maml", {"adapt": "head"}, id="maml-head"),
     pytest.param("column_kernel", {"adapt": "head"}, id="column_kernel-head"),
     pytest.param("column_kernel", {"adapt": "head+scales"}, id="column_kernel-head+scales"),
+    pytest.param("column_kernel", {"head": "descent", "gate": False}, id="column_kernel-descent"),
 ]
 
 

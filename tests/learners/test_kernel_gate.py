@@ -1,0 +1,88 @@
+"""What the gate reads of each kernel, and what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from autometa.episodes import Episode, EpisodeBatch, EpisodeInputs
+from autometa.learners import AbstractLearner
+from autometa.learners._column_kernel import ColumnKernel
+from autometa.learners._kernel_gate import alignment, left_out_gain
+from autometa.learners._ridge_head import left_out_predictions
+
+Task = tuple[Episode, EpisodeInputs]
+
+
+@pytest.fixture
+def kernels_TNSS(batch: EpisodeBatch) -> torch.Tensor:
+    """A kernel of the cells, and the one that the labels make."""
+    x_TSF = batch.x_support_TSFH[..., 0]
+    return torch.stack([x_TSF @ x_TSF.mT, batch.labels_TSW @ batch.labels_TWS], 1)
+
+
+def test_alignment_is_the_correlation_over_pairs(
+    batch: EpisodeBatch, kernels_TNSS: torch.Tensor
+) -> None:
+    """Over all pairs of different rows; 1 for the kernel of the labels."""
+    found_TN = alignment(kernels_TNSS, batch)
+
+    for task in range(batch.tasks):
+        rows = np.flatnonzero(batch.y_TS[task].numpy() >= 0)
+        pairs = [(a, b) for a in rows for b in rows if a != b]
+        alike, cells = (
+            [float(kernels_TNSS[task, kernel, a, b]) for a, b in pairs] for kernel in (1, 0)
+        )
+        expected = np.corrcoef(alike, cells)[0, 1]
+        assert float(found_TN[task, 0]) == pytest.approx(expected, abs=1e-6)
+        assert float(found_TN[task, 1]) == pytest.approx(1, abs=1e-6)
+
+
+def test_the_left_out_gain_is_that_of_the_rows_that_have_others(
+    batch: EpisodeBatch, kernels_TNSS: torch.Tensor
+) -> None:
+    """Mean log-probability above equal shares, over the classes of more than one row."""
+    found_TN = left_out_gain(kernels_TNSS, batch)
+    predicted_TNSW = left_out_predictions(kernels_TNSS, batch, noise=0.3)
+
+    for task in range(batch.tasks):
+        ways = int(batch.way_mask_TW[task].sum())
+        counted = [
+            row
+            for row, label in enumerate(batch.y_TS[task].tolist())
+            if label >= 0 and batch.shots_TW[task, label] > 1
+        ]
+        for kernel in range(2):
+            log_SW = (4 * predicted_TNSW[task, kernel, :, :ways]).log_softmax(1)
+            own = [float(log_SW[row, batch.y_TS[task, row]]) for row in counted]
+            expected = np.mean(own) + np.log(ways) if counted else 0.0
+            assert float(found_TN[task, kernel]) == pytest.approx(expected, abs=1e-9)
+
+
+def test_without_a_second_row_nothing_is_left_out(
+    draw_: Callable[..., Task], pack_: Callable[..., EpisodeBatch]
+) -> None:
+    """One row per class tells nothing of how well rows are foretold."""
+    batch = pack_([draw_([1, 1, 1], 5, seed=2)])
+    x_TSF = batch.x_support_TSFH[..., 0]
+
+    assert left_out_gain((x_TSF @ x_TSF.mT)[:, None], batch).abs().max() == 0
+
+
+def test_a_fresh_gate_changes_nothing(
+    batch: EpisodeBatch, make_learner: Callable[..., AbstractLearner]
+) -> None:
+    """Training starts at the learner without a gate."""
+    gated, plain = (make_learner("column_kernel", gate=gate) for gate in (True, False))
+    assert isinstance(gated, ColumnKernel)
+    assert gated.gate is not None
+    with torch.no_grad():
+        gated.gate.out.weight.zero_()
+        gated.gate.out.bias.zero_()
+    own = {name: value for name, value in gated.state_dict().items() if "gate" not in name}
+    plain.load_state_dict(own)
+
+    torch.testing.assert_close(gated(batch), plain(batch), rtol=0, atol=1e-12)
