@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -19,13 +18,15 @@ from training_streams import TRAINING, training_streams
 
 from autometa.config import ColumnKernelConfig
 from autometa.episodes import EpisodeBatch, TrainingEpisodes
-from autometa.learners import build_learner
+from autometa.learners import AbstractLearner, build_learner
 
 if TYPE_CHECKING:
     from matplotlib.figure import SubFigure
 
-_HEAD = ColumnKernelConfig(adapt="head", inner_lr=1.0, inner_steps=10)
-_CONFIGS = {"head": _HEAD, "head+scales": CONFIG}
+_DESCENT: dict[str, Any] = {"head": "descent", "gate": False}
+_HEAD = ColumnKernelConfig(adapt="head", inner_lr=1.0, inner_steps=10, **_DESCENT)
+_CONFIGS = {"head": _HEAD, "head+scales": CONFIG.model_copy(update=_DESCENT)}
+"""What the reference has too: a head that descends, and no gate."""
 
 _CANDIDATES = 10
 """Candidates of a worker over which drawing the batches is spread, if all train to the end."""
@@ -157,16 +158,18 @@ def _contenders(
 def _parts(batches: list[EpisodeBatch], fresh: TrainingEpisodes) -> dict[str, Callable[[], object]]:
     """Returns the parts of an outer step: episodes, loss, gradient, and all of it."""
     draws, turns = itertools.count(3000), itertools.cycle(batches)
-    learner = copy.deepcopy(build_learner(CONFIG, seed=0))
+    learner = build_learner(CONFIG, seed=0)
+    ungated = build_learner(CONFIG.model_copy(update={"gate": False}), seed=0)
     parameters = tuple(learner.parameters())
 
-    def loss() -> torch.Tensor:
+    def loss(of: AbstractLearner = learner) -> torch.Tensor:
         batch = next(turns)
-        return -(learner(batch).mT.log_softmax(1) * batch.query_shares_TWQ).sum()
+        return -(of(batch).mT.log_softmax(1) * batch.query_shares_TWQ).sum()
 
     return {
         "episodes, drawn": lambda: fresh.batch(next(draws)),
         "column network": lambda: learner.column_network(next(turns).column_statistics_TFJ),
+        "loss without a gate": lambda: loss(ungated),
         "loss": loss,
         "loss and gradient": lambda: torch.autograd.grad(loss(), parameters),
         "outer step without episodes": steps_of(trainer(lambda _step: next(turns))),
@@ -196,7 +199,8 @@ def _lines(figures: dict[str, Any]) -> list[str]:
     step = parts["outer step without episodes"]
     shown = {
         "column network": parts["column network"],
-        "rest of the loss": parts["loss"] - parts["column network"],
+        "gate": parts["loss"] - parts["loss without a gate"],
+        "rest of the loss": parts["loss without a gate"] - parts["column network"],
         "gradient": parts["loss and gradient"] - parts["loss"],
         "update and average": step - parts["loss and gradient"],
         "episodes, spread": parts["episodes, drawn"] / _CANDIDATES,
