@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from autometa.episodes import Episode, EpisodeBatch, EpisodeInputs
-from autometa.learners import AbstractLearner
+from autometa.learners import AbstractLearner, _kernel_gate, cross_entropy
 from autometa.learners._column_kernel import ColumnKernel
 from autometa.learners._kernel_gate import left_out_gain
 from autometa.learners._ridge_head import left_out_predictions
@@ -69,3 +69,32 @@ def test_a_fresh_gate_changes_nothing(
     plain.load_state_dict(own)
 
     torch.testing.assert_close(gated(batch), plain(batch), rtol=0, atol=1e-12)
+
+
+def test_kernels_are_not_trained_to_impress_the_gate(
+    batch: EpisodeBatch,
+    make_learner: Callable[..., AbstractLearner],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Gradients are those of a gate whose reading is fixed, its own weights' included."""
+    learner = make_learner("column_kernel")
+    readings: list[torch.Tensor] = []
+
+    def read(kernels_TNSS: torch.Tensor, of: EpisodeBatch) -> torch.Tensor:
+        readings.append(left_out_gain(kernels_TNSS, of))
+        return readings[-1]
+
+    def gradients() -> list[torch.Tensor]:
+        loss = cross_entropy(learner(batch), batch.y_TQ).mean()
+        return list(torch.autograd.grad(loss, list(learner.parameters())))
+
+    monkeypatch.setattr(_kernel_gate, "left_out_gain", read)
+    found = gradients()
+    fixed = readings[0].detach()
+    monkeypatch.setattr(_kernel_gate, "left_out_gain", lambda *_: fixed)
+
+    assert not readings[0].requires_grad
+    for ours, expected in zip(found, gradients(), strict=True):
+        torch.testing.assert_close(ours, expected, rtol=0, atol=1e-12)
+    names = [name for name, _ in learner.named_parameters()]
+    assert found[names.index("gate.out.weight")].abs().max() > 1e-6

@@ -1,0 +1,158 @@
+"""Few-shot accuracy on unseen tables: five folds by family over every table of a folder.
+
+Fixed before the runs:
+
+- Folds: families are dealt to five folds (``table_folds.py``); each table is tested once, by
+  learners that have seen neither it nor its family. 2,000 random tables are added to training.
+- ``autometa``: in each fold a study (``--minutes`` of search, K = 1 to 20, unlabelled) on the
+  fold's training tables alone, a quarter of whose families validate, chooses head, gate, inner_lr,
+  inner_steps, width and depth; that configuration is then trained on all of the fold's training
+  tables, 6,000 outer steps, seed 0. ``autometa default``: the configuration of the package,
+  untouched, trained alike. ``prototype`` (with ``--prototype DIR``): 240 seconds of CPU on the same
+  tables, by its own recipe.
+- Episodes: up to 5 ways, 15 queries per class, K = 1, 3, 5, 10, 20, 30 episodes per table, setting
+  and K. Every baseline on the same episodes.
+- Reported in each setting (unlabelled, transductive, inductive) and at each K: accuracy as mean
+  over families; the advantage over each baseline with a 95 % interval by bootstrap over families,
+  and Holm's correction over shots and opponents of a setting; mean rank over tables; wins and
+  losses; log-loss.
+- ``--check``, unlabelled: above LR, LDA, RF, ExtraTrees and the soft vote at K = 1, 3, 5, with the
+  corrected interval above zero against LR and LDA; not below RF at K = 10 and 20; one point above
+  the prototype at each K.
+
+    python studies/benchmarks/few_shot_tables.py --tables DIR --prototype DIR --check
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from benchmark_page import RESULTS, origin, publish, target_table
+from few_shot_page import comparisons, setting_lines, targets_of, winner_lines
+from fold_training import STEPS, default_config, searched_config, trained
+from prototype_contender import Prototype
+from table_folds import EPISODES, all_tables, folds_by_family, tasks_of
+
+from autometa.config import SyntheticSource
+from autometa.evaluation import EvaluationTask, ScoreSheet, score_baselines, score_learner
+from autometa.tables import ScaledTable, default_cache_dir, load_source
+from autometa.typing import SETTINGS
+
+OURS, DEFAULT = "autometa", "autometa default"
+_PROTOTYPE_SECONDS = 240.0
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Returns the command line's options."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tables", type=Path, required=True, help="folder with an index.csv")
+    parser.add_argument("--prototype", type=Path, help="folder of the other learner")
+    parser.add_argument("--minutes", type=float, default=4.0, help="minutes of search in a fold")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=["unlabelled"])
+    parser.add_argument(
+        "--quick", action="store_true", help="two folds, 4 episodes, no search, 500 steps"
+    )
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--check", action="store_true", help="exit 1 where a target is missed")
+    return parser.parse_args()
+
+
+def scored_folds(options: argparse.Namespace) -> tuple[ScoreSheet, list[dict[str, Any]]]:
+    """Returns the scores of every method on every table, and the winner of each fold."""
+    tables = all_tables(options.tables)
+    synthetic, _ = load_source(SyntheticSource(count=2000))
+    prototype = None if options.prototype is None else Prototype(options.prototype)
+    folds = folds_by_family(tables)
+    sheets, winners = [], []
+    for number, tested in enumerate(folds[:2] if options.quick else folds):
+        names = {item.name for item in tested}
+        training = [item for item in tables if item.name not in names]
+        tasks = tasks_of(tested, options.settings, episodes=4 if options.quick else EPISODES)
+        print(f"fold {number}: {len(training)} tables train, {len(tested)} test", flush=True)
+        sheets.append(score_baselines(tasks, default_cache_dir(), workers=options.workers))
+        configs = {DEFAULT: default_config()}
+        if not options.quick:
+            configs[OURS] = searched_config(
+                options.tables,
+                training,
+                name=f"few-shot-tables-{number}",
+                minutes=options.minutes,
+                workers=options.workers,
+            )
+            winners.append(configs[OURS].model_dump(mode="json"))
+        for method, config in configs.items():
+            learner = trained(config, training, synthetic, steps=500 if options.quick else STEPS)
+            sheets.append(score_learner(learner, tasks, method=method))
+        if prototype is not None:
+            sheets.append(_prototype_scores(prototype, training, tasks, is_quick=options.quick))
+    return ScoreSheet.concat(sheets), winners
+
+
+def _prototype_scores(
+    prototype: Prototype,
+    training: Sequence[ScaledTable],
+    tasks: Sequence[EvaluationTask],
+    *,
+    is_quick: bool,
+) -> ScoreSheet:
+    net = prototype.trained(training, seconds=20.0 if is_quick else _PROTOTYPE_SECONDS)
+    return prototype.scores(net, [task for task in tasks if task.setting == "unlabelled"])
+
+
+def write_per_table(sheet: ScoreSheet) -> None:
+    """Writes the accuracy of every method on every table."""
+    wide = (
+        sheet.frame.groupby(["setting", "shot", "family", "table", "method"])["accuracy"]
+        .mean()
+        .unstack("method")
+    )
+    wide.round(4).to_csv(RESULTS / "few_shot_tables.csv")
+
+
+def main() -> int:
+    """Runs the benchmark; returns the exit code."""
+    options = parse_arguments()
+    torch.set_num_threads(1)
+    sheet, winners = scored_folds(options)
+    methods = [name for name in (OURS, DEFAULT) if name in sheet.methods()]
+    settings = [setting for setting in SETTINGS if setting in options.settings]
+    found = {
+        setting: {method: comparisons(sheet, method, setting) for method in methods}
+        for setting in settings
+    }
+    targets = targets_of(found["unlabelled"][methods[0]]) if "unlabelled" in found else []
+    tables, families = (sheet.frame[column].nunique() for column in ("table", "family"))
+    lines = [
+        "# Few-shot accuracy on unseen tables, five folds by family",
+        "",
+        f"{origin('few_shot_tables')} {tables} tables of {families} families.",
+        "",
+        *target_table(targets),
+        "",
+        *(line for setting in settings[::-1] for line in setting_lines(sheet, setting, methods)),
+        *winner_lines(winners),
+    ]
+    figures = {
+        "winners": winners,
+        "comparisons": {
+            setting: {
+                method: {f"{name} K={shot}": asdict(value) for (name, shot), value in cells.items()}
+                for method, cells in by_method.items()
+            }
+            for setting, by_method in found.items()
+        },
+    }
+    if not options.quick:
+        write_per_table(sheet)
+    return publish("few_shot_tables", lines, figures, targets, options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

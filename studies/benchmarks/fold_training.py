@@ -1,0 +1,94 @@
+"""The learners of one fold: searched on its training tables, and trained on all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from autometa.config import ColumnKernelConfig, LearnerConfig, spec_from_dict
+from autometa.episodes import TrainingEpisodes
+from autometa.learners import AbstractLearner, OuterLoop, build_learner
+from autometa.tables import ScaledTable
+from autometa.tune import RESERVED_SHARE, tune
+
+STEPS = 6000
+RATE = 0.004
+
+
+def searched_config(
+    folder: Path, tables: Sequence[ScaledTable], *, name: str, minutes: float, workers: int
+) -> LearnerConfig:
+    """Returns the winner of a study on these tables alone, a quarter of whose families validate.
+
+    Args:
+        folder: folder of the tables.
+        tables: those that may be used.
+        name: name of the study; one of that name that was interrupted goes on.
+        minutes: of search.
+        workers: processes.
+    """
+    spec = spec_from_dict(
+        {
+            "version": 1,
+            "name": name,
+            "tables": {
+                "train": [
+                    {
+                        "source": "files",
+                        "path": str(folder.resolve()),
+                        "names": [table.name for table in tables],
+                    },
+                    {"source": "synthetic", "count": 2000, "seed": 0},
+                ],
+                "split": {"validation": 0.25, "by": "family", "seed": 0},
+            },
+            "episodes": {"shots": [1, 3, 5, 10, 20], "settings": ["unlabelled"], "per_table": 12},
+            "learner": {"name": "column_kernel"},
+            "space": {
+                "head": {"choices": ["ridge", "descent"]},
+                "gate": {"choices": [True, False]},
+                "inner_lr": {"low": 0.01, "high": 3.0, "log": True},
+                "inner_steps": {"low": 1, "high": 10},
+                "width": {"choices": [16, 32, 64, 128]},
+                "depth": {"low": 2, "high": 4},
+            },
+            "training": {"outer_steps": 2000, "outer_lr": RATE},
+            "search": {
+                "trials": 1000,
+                "seconds": minutes * 60 / (1 - RESERVED_SHARE),
+                "workers": workers,
+            },
+        }
+    )
+    return tune(spec).export.config
+
+
+def trained(
+    config: LearnerConfig,
+    real: Sequence[ScaledTable],
+    synthetic: Sequence[ScaledTable],
+    *,
+    seed: int = 0,
+    steps: int = STEPS,
+) -> AbstractLearner:
+    """Returns a learner that is meta-trained on all of the tables."""
+    learner = build_learner(config, seed=seed)
+    episodes = TrainingEpisodes(
+        real,
+        synthetic,
+        seed=seed,
+        meta_batch=8,
+        ways=5,
+        synthetic_share=0.5,
+        augmented_share=0.3,
+        components=learner.components,
+        reuse=8,
+    )
+    loop = OuterLoop(learner, episodes.batch, outer_steps=steps, outer_lr=RATE)
+    loop.run_until(steps)
+    return loop.averaged()
+
+
+def default_config() -> LearnerConfig:
+    """Returns the configuration of a user who searches nothing."""
+    return ColumnKernelConfig()
