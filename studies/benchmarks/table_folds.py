@@ -27,7 +27,9 @@ def all_tables(folder: Path) -> list[ScaledTable]:
     return sorted(found, key=lambda table: table.name)
 
 
-def folds_by_family(tables: Sequence[ScaledTable], *, seed: int = 0) -> list[list[ScaledTable]]:
+def folds_by_family(
+    tables: Sequence[ScaledTable], *, folds: int = FOLDS, seed: int = 0
+) -> list[list[ScaledTable]]:
     """Returns the tables in folds of like size; no family is in two.
 
     Families are shuffled and then dealt, the largest first, to the fold with the fewest tables.
@@ -35,12 +37,12 @@ def folds_by_family(tables: Sequence[ScaledTable], *, seed: int = 0) -> list[lis
     sizes = Counter(table.family for table in tables)
     families = sorted(sizes)
     np.random.default_rng(seed).shuffle(families)
-    loads = np.zeros(FOLDS, int)
+    loads = np.zeros(folds, int)
     fold_of: dict[str, int] = {}
     for family in sorted(families, key=lambda name: -sizes[name]):
         fold_of[family] = int(loads.argmin())
         loads[fold_of[family]] += sizes[family]
-    return [[t for t in tables if fold_of[t.family] == fold] for fold in range(FOLDS)]
+    return [[t for t in tables if fold_of[t.family] == fold] for fold in range(folds)]
 
 
 def tasks_of(
