@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
 from pydantic import Field
 
@@ -11,21 +11,28 @@ from autometa.errors import UserError
 
 InnerLr: TypeAlias = Annotated[Number, Field(gt=0, le=100)]
 InnerSteps: TypeAlias = Annotated[Whole, Field(ge=0, le=200)]
+Head: TypeAlias = Literal["prototype", "zero"]
+
+_HEAD = "start of the classification head of an episode"
 
 
-class _LearnerConfig(Part):
-    inner_lr: InnerLr = Field(1.0, description="step size of the inner loop")
-    inner_steps: InnerSteps = Field(5, description="gradient steps of the inner loop")
+class _Backbone(Part):
     width: Whole = Field(
         64, ge=1, le=1024, description="units of each hidden layer of the backbone"
     )
     depth: Whole = Field(2, ge=1, le=8, description="layers of the backbone")
 
 
-class _MlpConfig(_LearnerConfig):
-    adapt: Literal["all", "head"] = Field(
-        "all", description="what the inner loop moves: all weights, or the head alone (ANIL)"
-    )
+class _InnerLoop(Part):
+    inner_lr: InnerLr = Field(1.0, description="step size of the inner loop")
+    inner_steps: InnerSteps = Field(5, description="gradient steps of the inner loop")
+
+
+class _LearnerConfig(_Backbone, _InnerLoop):
+    pass
+
+
+class _MlpInputs(Part):
     inputs: Literal["columns", "projected", "padded"] = Field(
         "columns",
         description="columns scaled by what a network reads off their statistics and projected on "
@@ -34,9 +41,13 @@ class _MlpConfig(_LearnerConfig):
     columns: Whole = Field(
         64, ge=1, le=1024, description="inputs of the backbone: padded columns or components"
     )
-    head: Literal["prototype", "zero"] = Field(
-        "prototype", description="start of the classification head of an episode"
+
+
+class _MlpConfig(_MlpInputs, _LearnerConfig):
+    adapt: Literal["all", "head"] = Field(
+        "all", description="what the inner loop moves: all weights, or the head alone (ANIL)"
     )
+    head: Head = Field("prototype", description=_HEAD)
 
 
 class MamlConfig(_MlpConfig):
@@ -49,6 +60,32 @@ class FomamlConfig(_MlpConfig):
     """First-order MAML: as MAML, without the derivative of the inner gradient."""
 
     name: Literal["fomaml"] = Field("fomaml", description="name of the learner")
+
+
+class AnilConfig(_MlpInputs, _LearnerConfig):
+    """ANIL: the inner loop moves the head alone (Raghu et al., ICLR 2020, arXiv 1909.09157)."""
+
+    name: Literal["anil"] = Field("anil", description="name of the learner")
+    head: Head = Field("zero", description=_HEAD)
+    adapt: ClassVar[Literal["head"]] = "head"
+
+
+class ProtoMamlConfig(_MlpInputs, _LearnerConfig):
+    """Proto-MAML: all weights adapt, the head from prototypes (Triantafillou et al., ICLR 2020)."""
+
+    name: Literal["proto_maml"] = Field("proto_maml", description="name of the learner")
+    adapt: ClassVar[Literal["all"]] = "all"
+    head: ClassVar[Literal["prototype"]] = "prototype"
+
+
+class ProtonetConfig(_MlpInputs, _Backbone):
+    """Prototypical network: the nearest prototype, no inner loop (Snell et al., NIPS 2017)."""
+
+    name: Literal["protonet"] = Field("protonet", description="name of the learner")
+    adapt: ClassVar[Literal["head"]] = "head"
+    head: ClassVar[Literal["prototype"]] = "prototype"
+    inner_lr: ClassVar[float] = 0.0
+    inner_steps: ClassVar[int] = 0
 
 
 class ColumnKernelConfig(_LearnerConfig):
@@ -80,14 +117,29 @@ class ColumnKernelConfig(_LearnerConfig):
     )
 
 
+MlpLearnerConfig: TypeAlias = (
+    MamlConfig | FomamlConfig | AnilConfig | ProtoMamlConfig | ProtonetConfig
+)
+"""Learners that are an MLP and an inner loop, of no step for the last of them."""
+
 LearnerConfig: TypeAlias = Annotated[
-    MamlConfig | FomamlConfig | ColumnKernelConfig, Field(discriminator="name")
+    MlpLearnerConfig | ColumnKernelConfig, Field(discriminator="name")
 ]
-LearnerConfigClass: TypeAlias = type[MamlConfig] | type[FomamlConfig] | type[ColumnKernelConfig]
+LearnerConfigClass: TypeAlias = (
+    type[MamlConfig]
+    | type[FomamlConfig]
+    | type[AnilConfig]
+    | type[ProtoMamlConfig]
+    | type[ProtonetConfig]
+    | type[ColumnKernelConfig]
+)
 
 _CONFIGS: dict[str, LearnerConfigClass] = {
     "maml": MamlConfig,
     "fomaml": FomamlConfig,
+    "anil": AnilConfig,
+    "proto_maml": ProtoMamlConfig,
+    "protonet": ProtonetConfig,
     "column_kernel": ColumnKernelConfig,
 }
 LEARNERS: tuple[str, ...] = tuple(_CONFIGS)

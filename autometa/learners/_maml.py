@@ -1,4 +1,4 @@
-"""MAML and first-order MAML on a residual MLP over the columns of a table.
+"""MAML and its relatives on a residual MLP over the columns of a table.
 
 Finn, Abbeel, Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks", ICML
 2017, arXiv 1703.03400. All weights of the network adapt; the outer gradient is of second order
@@ -7,17 +7,21 @@ Finn, Abbeel, Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep 
 Its inputs are columns in one of the forms of ``_mlp_inputs.py``; a column network, where there is
 one, is a part of the input form and does not adapt.
 
-With ``adapt: head`` the inner loop moves the head alone, on features that are computed once (ANIL:
-Raghu et al., "Rapid learning or feature reuse?", ICLR 2020, arXiv 1909.09157, section 4).
+With ``adapt: head`` the inner loop moves the head alone, on features that are computed once
+(``anil``: Raghu et al., "Rapid learning or feature reuse?", ICLR 2020, arXiv 1909.09157, section
+4).
 
 The features that the head sees are the inputs themselves beside the hidden units: without that
 path MAML starts below a linear model on tables, and does not come back.
 
 The order of an episode's classes is arbitrary and their number varies, so that a learned N-way
 head is out of place. The head starts from centred class prototypes, the nearest-prototype rule
-w_k = g (c_k - mean c), b_k = -g (|c_k|^2 - mean |c|^2) / 2 (Proto-MAML: Triantafillou et al.,
+w_k = g (c_k - mean c), b_k = -g (|c_k|^2 - mean |c|^2) / 2 (``proto_maml``: Triantafillou et al.,
 Meta-Dataset, ICLR 2020, arXiv 1903.03096, section 3.1), or from zero, and then adapts with the
-other weights.
+other weights. Without an inner step the start is all there is: the softmax over squared distances
+to the prototypes (``protonet``: Snell et al., NIPS 2017, arXiv 1703.05175, equations 1, 2 and 8).
+One learned vector for all classes (Ye and Chao, ICLR 2022, arXiv 2106.16245) is no third start: it
+adds the same to every logit, so that no softmax, no step and no gradient differs from zero's.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from autometa.config import FomamlConfig, MamlConfig
+from autometa.config import MlpLearnerConfig
 from autometa.episodes import EpisodeBatch
 from autometa.learners._base import (
     AbstractLearner,
@@ -57,10 +61,10 @@ class Maml(AbstractLearner):
         generator: source of the initial weights.
     """
 
-    def __init__(self, config: MamlConfig | FomamlConfig, *, generator: torch.Generator) -> None:
+    def __init__(self, config: MlpLearnerConfig, *, generator: torch.Generator) -> None:
         super().__init__()
-        self.config: MamlConfig | FomamlConfig = config
-        self.order: Order = "second" if config.name == "maml" else "first"
+        self.config: MlpLearnerConfig = config
+        self.order: Order = "first" if config.name == "fomaml" else "second"
         self.components = None if config.inputs == "padded" else config.columns
         sizes = [config.columns] + [config.width] * config.depth
         self.weights = nn.ParameterList(

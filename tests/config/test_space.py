@@ -130,7 +130,7 @@ def test_a_wrong_space_is_refused(study: dict[str, Any], space: Any, sentence: s
     [
         ({}, "learner.name is required: one of maml, .* or list several under space.learner.ch"),
         ("maml", "learner must be a section such as {name: column_kernel}; got 'maml'"),
-        ({"name": "mamal"}, "learner.name must be one of maml, fomaml, column_kernel; got 'mamal'"),
+        ({"name": "mamal"}, "learner.name must be one of maml, fomaml, .*; got 'mamal'"),
         ({"name": None}, "learner.name must be one of maml, .*; got null"),
         ({"name": ["maml"]}, "learner.name must be one of maml"),
         (
@@ -348,8 +348,8 @@ def test_every_meta_parameter_can_be_searched(study: dict[str, Any], name: str) 
 
 def test_an_unknown_learner_is_refused() -> None:
     """A learner's class is found by one of the listed names only."""
-    with pytest.raises(UserError, match=r"learner must be one of maml, .*; got 'anil'"):
-        learner_config_class("anil")
+    with pytest.raises(UserError, match=r"learner must be one of maml, .*; got 'forest'"):
+        learner_config_class("forest")
 
 
 def test_the_study_of_a_space_is_untouched(study: dict[str, Any]) -> None:

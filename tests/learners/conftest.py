@@ -9,7 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from autometa.config import ColumnKernelConfig, FomamlConfig, MamlConfig
+from autometa.config import (
+    AnilConfig,
+    ColumnKernelConfig,
+    FomamlConfig,
+    MamlConfig,
+    ProtoMamlConfig,
+    ProtonetConfig,
+)
 from autometa.episodes import (
     Episode,
     EpisodeBatch,
@@ -19,7 +26,14 @@ from autometa.episodes import (
 )
 from autometa.learners import AbstractLearner, build_learner
 
-CONFIGS = {"maml": MamlConfig, "fomaml": FomamlConfig, "column_kernel": ColumnKernelConfig}
+CONFIGS = {
+    "maml": MamlConfig,
+    "fomaml": FomamlConfig,
+    "anil": AnilConfig,
+    "proto_maml": ProtoMamlConfig,
+    "protonet": ProtonetConfig,
+    "column_kernel": ColumnKernelConfig,
+}
 COMPONENTS = 4
 
 

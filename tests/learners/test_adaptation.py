@@ -23,6 +23,8 @@ LEARNERS = [
         ("maml", {"inputs": "projected", "head": "zero"}),
         ("fomaml", {"inputs": "projected", "head": "prototype"}),
         ("fomaml", {"inputs": "padded", "head": "zero"}),
+        ("anil", {"inputs": "projected", "head": "zero"}),
+        ("proto_maml", {"inputs": "projected"}),
         ("column_kernel", {"adapt": "head", "head": "descent"}),
         ("column_kernel", {"adapt": "head+scales"}),
         ("column_kernel", {"adapt": "head+scales", "head": "descent", "gate": False}),
