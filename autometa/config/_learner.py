@@ -78,6 +78,20 @@ class ProtoMamlConfig(_MlpInputs, _LearnerConfig):
     head: ClassVar[Literal["prototype"]] = "prototype"
 
 
+class ReptileConfig(_LearnerConfig):
+    """Reptile: the weights move towards those that tasks adapt to (Nichol et al., 2018)."""
+
+    name: Literal["reptile"] = Field("reptile", description="name of the learner")
+    inputs: Literal["projected", "padded"] = Field(
+        "projected", description="principal components of the columns, or the columns padded"
+    )
+    columns: Whole = Field(
+        64, ge=1, le=1024, description="inputs of the backbone: padded columns or components"
+    )
+    adapt: ClassVar[Literal["all"]] = "all"
+    head: ClassVar[Literal["zero"]] = "zero"
+
+
 class ProtonetConfig(_MlpInputs, _Backbone):
     """Prototypical network: the nearest prototype, no inner loop (Snell et al., NIPS 2017)."""
 
@@ -118,7 +132,7 @@ class ColumnKernelConfig(_LearnerConfig):
 
 
 MlpLearnerConfig: TypeAlias = (
-    MamlConfig | FomamlConfig | AnilConfig | ProtoMamlConfig | ProtonetConfig
+    MamlConfig | FomamlConfig | AnilConfig | ProtoMamlConfig | ReptileConfig | ProtonetConfig
 )
 """Learners that are an MLP and an inner loop, of no step for the last of them."""
 
@@ -130,6 +144,7 @@ LearnerConfigClass: TypeAlias = (
     | type[FomamlConfig]
     | type[AnilConfig]
     | type[ProtoMamlConfig]
+    | type[ReptileConfig]
     | type[ProtonetConfig]
     | type[ColumnKernelConfig]
 )
@@ -139,6 +154,7 @@ _CONFIGS: dict[str, LearnerConfigClass] = {
     "fomaml": FomamlConfig,
     "anil": AnilConfig,
     "proto_maml": ProtoMamlConfig,
+    "reptile": ReptileConfig,
     "protonet": ProtonetConfig,
     "column_kernel": ColumnKernelConfig,
 }

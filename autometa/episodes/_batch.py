@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -80,6 +80,17 @@ class EpisodeBatch:
         tensors += [self.labels_TWS, self.averaging_TWS, self.query_shares_TWQ]
         tensors += [self.column_statistics_TFJ]
         return sum(tensor.nbytes for tensor in tensors if tensor is not None)
+
+    def all_labelled(self) -> EpisodeBatch:
+        """Returns the same tasks with every row a support row, and none to be predicted."""
+        y_TR = torch.cat([self.y_TS, self.y_TQ], 1)
+        ways_W1 = torch.arange(self.ways, device=y_TR.device)[:, None]
+        return replace(
+            self,
+            y_TS=y_TR,
+            y_TQ=y_TR[:, :0],
+            shots_TW=(y_TR[:, None] == ways_W1).sum(2).to(self.shots_TW.dtype),
+        )
 
     # No weight of a learner has a part in what follows: it is computed once for all candidates
     # that train on the batch, or are scored on it.

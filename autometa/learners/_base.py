@@ -53,6 +53,11 @@ class AbstractLearner(nn.Module, ABC):
         """Returns the logits (TQW) of the batch's query rows after adaptation."""
         return self.predict(self.adapt(batch), batch.x_query_TQFH)
 
+    def outer_loss(self, batch: EpisodeBatch) -> Tensor:
+        """Returns what the outer loop descends: the mean query loss over the tasks, in nats."""
+        logits_TQW: Tensor = self(batch)
+        return -(logits_TQW.mT.log_softmax(1) * batch.query_shares_TWQ).sum()
+
 
 def without_absent_ways(logits_TQW: Tensor, way_mask_TW: Tensor) -> Tensor:
     """Returns logits in which the ways that a task does not have cannot win."""

@@ -170,7 +170,7 @@ class OuterLoop:
 
     def _train_step(self) -> None:
         batch = self._batches(self.step).to(self._device)
-        loss = -(self.learner(batch).mT.log_softmax(1) * batch.query_shares_TWQ).sum()
+        loss = self.learner.outer_loss(batch)
         gradients = torch.autograd.grad(loss, self._parameters, materialize_grads=True)
         gradient_P = _flat(gradients)
         norm = gradient_P.norm()

@@ -16,6 +16,7 @@ from autometa.config import (
     MamlConfig,
     ProtoMamlConfig,
     ProtonetConfig,
+    ReptileConfig,
 )
 from autometa.episodes import (
     Episode,
@@ -31,6 +32,7 @@ CONFIGS = {
     "fomaml": FomamlConfig,
     "anil": AnilConfig,
     "proto_maml": ProtoMamlConfig,
+    "reptile": ReptileConfig,
     "protonet": ProtonetConfig,
     "column_kernel": ColumnKernelConfig,
 }

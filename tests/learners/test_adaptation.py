@@ -25,6 +25,7 @@ LEARNERS = [
         ("fomaml", {"inputs": "padded", "head": "zero"}),
         ("anil", {"inputs": "projected", "head": "zero"}),
         ("proto_maml", {"inputs": "projected"}),
+        ("reptile", {"inputs": "padded"}),
         ("column_kernel", {"adapt": "head", "head": "descent"}),
         ("column_kernel", {"adapt": "head+scales"}),
         ("column_kernel", {"adapt": "head+scales", "head": "descent", "gate": False}),

@@ -84,3 +84,50 @@ def test_a_prototypical_network_has_no_inner_loop() -> None:
     """Nothing of an inner loop can be fixed or searched."""
     assert not {"inner_lr", "inner_steps", "head", "adapt"} & set(learner_fields("protonet"))
     assert {"inner_lr", "inner_steps"} <= set(learner_fields("proto_maml"))
+
+
+def test_reptile_moves_towards_the_adapted_weights(
+    batch: EpisodeBatch, make_learner: MakeLearner
+) -> None:
+    """Its gradient is the mean displacement over the rate, by steps on all rows of the tasks."""
+    reptile, fomaml = (
+        make_learner(name, inputs="padded", head="zero", inner_lr=0.2, inner_steps=3)
+        if name == "fomaml"
+        else make_learner(name, inputs="padded", inner_lr=0.2, inner_steps=3)
+        for name in ("reptile", "fomaml")
+    )
+    fomaml.load_state_dict(reptile.state_dict())
+    names = ["weights.0", "biases.0", "weights.1", "biases.1"]
+
+    def gradients(learner: AbstractLearner) -> dict[str, Tensor]:
+        parameters = [learner.get_parameter(name) for name in names]
+        return dict(
+            zip(names, torch.autograd.grad(learner.outer_loss(batch), parameters), strict=True)
+        )
+
+    found = gradients(reptile)
+
+    everything = batch.all_labelled()
+    assert everything.support_rows == batch.support_rows + batch.y_TQ.shape[1]
+    with torch.no_grad():
+        adapted = fomaml.adapt(everything)
+    for layer in range(2):
+        weight = reptile.get_parameter(f"weights.{layer}")
+        ended = adapted[f"weight{layer}"].mean(0).T
+        expected = torch.zeros_like(weight)
+        expected[: len(ended)] = (weight[: len(ended)] - ended) / 0.2
+        torch.testing.assert_close(found[f"weights.{layer}"], expected, rtol=0, atol=1e-12)
+        bias = reptile.get_parameter(f"biases.{layer}")
+        displacement = (bias - adapted[f"bias{layer}"].mean(0)) / 0.2
+        torch.testing.assert_close(found[f"biases.{layer}"], displacement, rtol=0, atol=1e-12)
+    assert (gradients(fomaml)["weights.1"] - found["weights.1"]).abs().max() > 1e-3
+
+
+def test_all_labelled_rows_count(batch: EpisodeBatch) -> None:
+    """Every row that exists is a support row of its class."""
+    everything = batch.all_labelled()
+
+    assert everything.y_TQ.shape == (batch.tasks, 0)
+    assert torch.equal((everything.y_TS >= 0), batch.row_mask_TR)
+    queries_TW = torch.stack([(batch.y_TQ == way).sum(1) for way in range(batch.ways)], 1)
+    assert torch.equal(everything.shots_TW, batch.shots_TW + queries_TW)
