@@ -20,6 +20,7 @@ been read on them, each against logistic regression at K = 1, 5, 10:
 
     learners   one core, before MAML read columns          +0.6 +0.5 +0.5 points
                a temperature that saw the shots alone      +1.0 +0.9 +1.3
+               a head by descent, and no gate              +0.5 +0.3 +1.1
     maml       with whitened components                    -0.6 -1.8 -2.3
                a temperature that saw the shots alone      +1.1 -0.1 +0.4
 
