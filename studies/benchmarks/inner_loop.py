@@ -40,6 +40,7 @@ from typing import Any
 import numpy as np
 import torch
 from benchmark_page import RESULTS, publish
+from fold_training import stream
 from inner_loop_page import page
 from table_folds import tasks_of
 
@@ -50,7 +51,6 @@ from autometa.config import (
     MamlConfig,
     SyntheticSource,
 )
-from autometa.episodes import TrainingEpisodes
 from autometa.evaluation import EvaluationTask, score_learner
 from autometa.learners import DivergedError, OuterLoop, build_learner
 from autometa.tables import ScaledTable, load_source
@@ -133,17 +133,7 @@ def scored(cell: Cell, seconds: float, folder: Path) -> dict[str, Any]:
     real, synthetic, tasks = shelf(folder)
     config = cell.config()
     learner = build_learner(config, seed=cell.seed)
-    episodes = TrainingEpisodes(
-        real,
-        synthetic,
-        seed=cell.seed,
-        meta_batch=8,
-        ways=5,
-        synthetic_share=0.5,
-        augmented_share=0.3,
-        components=learner.components,
-        reuse=8,
-    )
+    episodes = stream(real, synthetic, seed=cell.seed, components=learner.components)
     probe = OuterLoop(
         build_learner(config, seed=cell.seed), episodes.batch, outer_steps=2000, outer_lr=_RATE
     )

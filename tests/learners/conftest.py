@@ -9,15 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from autometa.config import (
-    AnilConfig,
-    ColumnKernelConfig,
-    FomamlConfig,
-    MamlConfig,
-    ProtoMamlConfig,
-    ProtonetConfig,
-    ReptileConfig,
-)
+from autometa.config import learner_config_class
 from autometa.episodes import (
     Episode,
     EpisodeBatch,
@@ -27,15 +19,6 @@ from autometa.episodes import (
 )
 from autometa.learners import AbstractLearner, build_learner
 
-CONFIGS = {
-    "maml": MamlConfig,
-    "fomaml": FomamlConfig,
-    "anil": AnilConfig,
-    "proto_maml": ProtoMamlConfig,
-    "reptile": ReptileConfig,
-    "protonet": ProtonetConfig,
-    "column_kernel": ColumnKernelConfig,
-}
 COMPONENTS = 4
 
 
@@ -109,7 +92,7 @@ def make_learner() -> Callable[..., AbstractLearner]:
     ) -> AbstractLearner:
         if name != "column_kernel":
             fields = {"columns": COMPONENTS} | fields
-        config = CONFIGS[name](**{"width": 5, "depth": 2} | fields)
+        config = learner_config_class(name)(**{"width": 5, "depth": 2} | fields)
         learner = build_learner(config, seed=seed).double()
         generator = torch.Generator().manual_seed(seed + 100)
         with torch.no_grad():

@@ -78,11 +78,15 @@ def test_balanced_tasks_give_the_published_logits(
     torch.testing.assert_close(logits_TQW, expected, rtol=0, atol=1e-8)
 
 
+@pytest.mark.parametrize("head", ["descent", "ridge"])
 def test_class_balance_has_no_effect_on_equal_counts(
-    draw_: Callable[..., Task], pack_: Callable[..., EpisodeBatch], make_learner: MakeLearner
+    head: str,
+    draw_: Callable[..., Task],
+    pack_: Callable[..., EpisodeBatch],
+    make_learner: MakeLearner,
 ) -> None:
     """The learned class balance matters for unequal counts only."""
-    learner = make_learner("column_kernel", adapt="head", head="descent", gate=False)
+    learner = make_learner("column_kernel", adapt="head", head=head, gate=False)
     assert isinstance(learner, ColumnKernel)
     equal, unequal = pack_([draw_([3, 3], 5, seed=1)]), pack_([draw_([1, 5], 5, seed=1)])
     before = learner(equal), learner(unequal)

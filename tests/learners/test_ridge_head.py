@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from torch import Tensor
 
-from autometa.episodes import Episode, EpisodeBatch, EpisodeInputs
-from autometa.learners import AbstractLearner
-from autometa.learners._column_kernel import ColumnKernel
+from autometa.episodes import EpisodeBatch
 from autometa.learners._ridge_head import RidgeHead, centred_labels, left_out_predictions
 
-Task = tuple[Episode, EpisodeInputs]
 NOISE = 0.3
 
 
@@ -76,21 +71,3 @@ def test_noise_that_a_gate_adds_shrinks_the_head(batch: EpisodeBatch, kernel_TSS
         return float(fitted["alpha"].detach().abs().sum())
 
     assert size(-1.0) > size(0.0) > size(1.0)
-
-
-def test_class_balance_has_no_effect_on_equal_counts(
-    draw_: Callable[..., Task],
-    pack_: Callable[..., EpisodeBatch],
-    make_learner: Callable[..., AbstractLearner],
-) -> None:
-    """The learned class balance matters for unequal counts only."""
-    learner = make_learner("column_kernel", head="ridge")
-    assert isinstance(learner, ColumnKernel)
-    equal, unequal = pack_([draw_([3, 3], 5, seed=1)]), pack_([draw_([1, 5], 5, seed=1)])
-    before = learner(equal), learner(unequal)
-
-    with torch.no_grad():
-        learner.head.balance.fill_(2.0)
-
-    torch.testing.assert_close(learner(equal), before[0], rtol=0, atol=1e-12)
-    assert (learner(unequal) - before[1]).abs().max() > 1e-4
