@@ -47,6 +47,7 @@ def searched_config(
             "space": {
                 "head": {"choices": ["ridge", "descent"]},
                 "gate": {"choices": [True, False]},
+                "adapt": {"choices": ["head", "head+scales"]},
                 "inner_lr": {"low": 0.01, "high": 3.0, "log": True},
                 "inner_steps": {"low": 1, "high": 10},
                 "width": {"choices": [16, 32, 64, 128]},

@@ -8,8 +8,8 @@ How the quickstart divides its four tables, its setting and ``adapt: head`` were
 after other choices had been tried on the same four tables (meta-training on random tables alone,
 the learner is underconfident on tables as easy as these, and moving the scales cost two points;
 the learner's default, with gate and ridge head, gave +0.35 points over the five seeds, in 108 to
-134 s): the figures show that the quickstart does what it says; ``index_tables.py`` shows what a study is
-worth on tables that nobody looked at.
+134 s): the figures show that the quickstart does what it says; ``index_tables.py`` shows what a
+study is worth on tables that nobody looked at.
 ``--check``: the mean difference over the seeds is above zero, and no run takes six minutes.
 
     python studies/benchmarks/quickstart.py --check
