@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from autometa.config import ColumnKernelConfig, LearnerConfig, TrainingSpec, spec_from_dict
-from autometa.episodes import TrainingEpisodes
+from training_streams import TRAINING, stream
+
+from autometa.config import ColumnKernelConfig, LearnerConfig, spec_from_dict
 from autometa.learners import AbstractLearner, OuterLoop, build_learner
 from autometa.tables import ScaledTable
 from autometa.tune import RESERVED_SHARE, tune
@@ -64,28 +65,6 @@ def searched_config(
     return tune(spec).export.config
 
 
-def stream(
-    real: Sequence[ScaledTable],
-    synthetic: Sequence[ScaledTable],
-    *,
-    seed: int,
-    components: int | None,
-) -> TrainingEpisodes:
-    """Returns batches as those of a study that says nothing of its training."""
-    training = TrainingSpec()
-    return TrainingEpisodes(
-        real,
-        synthetic,
-        seed=seed,
-        meta_batch=training.meta_batch,
-        ways=5,
-        synthetic_share=training.synthetic_share,
-        augmented_share=training.augmented_share,
-        components=components,
-        reuse=training.reuse,
-    )
-
-
 def trained(
     config: LearnerConfig,
     real: Sequence[ScaledTable],
@@ -96,7 +75,9 @@ def trained(
 ) -> AbstractLearner:
     """Returns a learner that is meta-trained on all of the tables."""
     learner = build_learner(config, seed=seed)
-    episodes = stream(real, synthetic, seed=seed, components=learner.components)
+    episodes = stream(
+        real, synthetic, seed=seed, components=learner.components, reuse=TRAINING.reuse
+    )
     loop = OuterLoop(learner, episodes.batch, outer_steps=steps, outer_lr=RATE)
     loop.run_until(steps)
     return loop.averaged()

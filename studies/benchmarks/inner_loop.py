@@ -40,9 +40,9 @@ from typing import Any
 import numpy as np
 import torch
 from benchmark_page import RESULTS, publish
-from fold_training import stream
 from inner_loop_page import page
 from table_folds import tasks_of
+from training_streams import TRAINING, stream
 
 from autometa.config import (
     ColumnKernelConfig,
@@ -133,7 +133,9 @@ def scored(cell: Cell, seconds: float, folder: Path) -> dict[str, Any]:
     real, synthetic, tasks = shelf(folder)
     config = cell.config()
     learner = build_learner(config, seed=cell.seed)
-    episodes = stream(real, synthetic, seed=cell.seed, components=learner.components)
+    episodes = stream(
+        real, synthetic, seed=cell.seed, components=learner.components, reuse=TRAINING.reuse
+    )
     probe = OuterLoop(
         build_learner(config, seed=cell.seed), episodes.batch, outer_steps=2000, outer_lr=_RATE
     )

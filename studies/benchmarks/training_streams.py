@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from autometa.config import (
@@ -13,7 +13,7 @@ from autometa.config import (
     TrainingSpec,
 )
 from autometa.episodes import TrainingEpisodes
-from autometa.tables import load_source
+from autometa.tables import ScaledTable, load_source
 
 TRAINING = TrainingSpec()
 """What a study file says of training where it says nothing."""
@@ -35,16 +35,30 @@ def training_streams(
     real, _ = load_source(files or embedded, role="train")
     synthetic, _ = load_source(SyntheticSource(count=2000))
     return {
-        number: TrainingEpisodes(
-            real,
-            synthetic,
-            seed=0,
-            meta_batch=TRAINING.meta_batch,
-            ways=5,
-            synthetic_share=TRAINING.synthetic_share,
-            augmented_share=TRAINING.augmented_share,
-            components=number,
-            kept_bytes=kept_bytes,
-        )
+        number: stream(real, synthetic, seed=0, components=number, kept_bytes=kept_bytes)
         for number in components
     }
+
+
+def stream(
+    real: Sequence[ScaledTable],
+    synthetic: Sequence[ScaledTable],
+    *,
+    seed: int,
+    components: int | None,
+    reuse: int = 1,
+    kept_bytes: int = 0,
+) -> TrainingEpisodes:
+    """Returns batches of tables as a study draws them that says nothing of its training."""
+    return TrainingEpisodes(
+        real,
+        synthetic,
+        seed=seed,
+        meta_batch=TRAINING.meta_batch,
+        ways=5,
+        synthetic_share=TRAINING.synthetic_share,
+        augmented_share=TRAINING.augmented_share,
+        components=components,
+        reuse=reuse,
+        kept_bytes=kept_bytes,
+    )
