@@ -67,21 +67,21 @@ def test_tune_searches_confirms_tests_and_exports(little_study: Callable[..., St
     assert 0 < searching[-1].seconds_left <= 400
 
 
-@pytest.mark.parametrize("learner", ["fomaml", "column_kernel"])
+@pytest.mark.parametrize(
+    "learner", [{"name": "fomaml"}, {"name": "column_kernel", "head": "descent"}]
+)
 def test_export_holds_exactly_the_weights_that_were_scored(
-    learner: str, little_study: Callable[..., StudySpec]
+    learner: dict[str, str], little_study: Callable[..., StudySpec]
 ) -> None:
     """Scoring the export again gives the log-losses of its sheet, on every role of it."""
-    spec = little_study(
-        learner={"name": learner}, search={"trials": 1, "finalists": 1, "confirm": 1}
-    )
+    spec = little_study(learner=learner, search={"trials": 1, "finalists": 1, "confirm": 1})
     result = tune(spec)
     data = StudyData.load(spec)
-    learner = result.export.learner().double()
+    exported = result.export.learner().double()
     sheet = result.export.sheet()
 
     for role, tasks in (("test", data.test_tasks()), ("validation", data.confirm_tasks())):
-        again = score_learner(learner, tasks, method="autometa", dtype=torch.float64).frame
+        again = score_learner(exported, tasks, method="autometa", dtype=torch.float64).frame
         stored = sheet.select(role=role, methods=["autometa"]).frame
         keys = ["table", "setting", "shot", "episode"]
         joined = stored.merge(again, on=keys, suffixes=("", "_again"))

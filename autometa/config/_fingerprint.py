@@ -6,7 +6,7 @@ from typing import Any
 
 from autometa.config._spec import METRIC, SCHEMA_VERSION, StudySpec
 
-_GENERATIONS = {"column_kernel": 2}
+_GENERATIONS = {"column_kernel": 3}
 """Counts up when a learner of the same meta-parameters becomes another one."""
 
 

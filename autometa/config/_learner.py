@@ -105,15 +105,15 @@ class ProtonetConfig(_MlpInputs, _Backbone):
 class ColumnKernelConfig(_LearnerConfig):
     """A kernel classifier whose column scales a network reads off each column's statistics.
 
-    With ``adapt: head+scales``, ``inner_lr`` and ``inner_steps`` move the column scales, and the
-    head is then fitted: in closed form, or with ``head: descent`` by ``head_steps`` at ``head_lr``.
-    With ``adapt: head`` and ``head: descent`` they are the head's; a head in closed form alone has
-    no use for them.
+    The head is fitted in closed form, or with ``head: descent`` by ``inner_steps`` at ``inner_lr``.
+    With ``adapt: head+scales`` these two move the column scales before, and a descending head has
+    ``head_steps`` and ``head_lr`` of its own.
     """
 
     name: Literal["column_kernel"] = Field("column_kernel", description="name of the learner")
     adapt: Literal["head", "head+scales"] = Field(
-        "head+scales", description="what the inner loop moves"
+        "head",
+        description="what adapts to an episode: the head, or column scales and then the head",
     )
     inner_lr: InnerLr = Field(0.3, description="step size of the inner loop")
     inner_steps: InnerSteps = Field(3, description="gradient steps of the inner loop")

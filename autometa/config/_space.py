@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autometa.config._dimensions import Dimension, accepted_value, parse_dimension
+from autometa.config._effects import check_effects
 from autometa.config._learner import LEARNERS, learner_fields
 from autometa.config._parts import Part
 from autometa.config._rules import NOTHING, Rule, unknown_key
@@ -158,6 +159,7 @@ def _branch(learner: str, raw: Mapping[str, Any], fixed: Mapping[str, Any]) -> d
             branch[field] = parse_dimension(learner, field, dimension)
         except Rule as rule:
             raise rule.below(field) from None
+    check_effects(learner, branch, fixed)
     return branch
 
 

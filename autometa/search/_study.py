@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
@@ -32,6 +33,11 @@ RUNS_FOLDER = Path("results") / "runs"
 
 _MOST_NAMES = 5
 _METRIC = "log-loss gain (nats)"
+_EARLIER_KERNELS: Final[Mapping[int, Mapping[str, Any]]] = {
+    1: {"adapt": "head+scales", "head": "descent", "gate": False},
+    2: {"adapt": "head+scales"},
+}
+"""What ``column_kernel`` was by default in the generations of its fingerprint before today's."""
 
 
 def run_folder_of(name: str) -> Path:
@@ -80,9 +86,19 @@ def _without_storage(spec: StudySpec) -> dict[str, Any]:
 
 def load_spec(study: optuna.Study) -> StudySpec:
     """Returns the specification that a study was last started with, but for its storage."""
-    spec = study_spec(study)
+    spec = dict(study_spec(study))
     # Studies that are older than the pool of batches drew one for every step.
-    return spec_from_dict({**spec, "training": {"reuse": 1, **spec.get("training", {})}})
+    spec["training"] = {"reuse": 1, **spec.get("training", {})}
+    learner = spec.get("learner", {})
+    if learner.get("name") == "column_kernel":
+        earlier = _EARLIER_KERNELS.get(study_fingerprint(study).get("column_kernel", 1), {})
+        searched = spec.get("space", {})
+        spec["learner"] = learner | {
+            field: value
+            for field, value in earlier.items()
+            if field not in learner and field not in searched
+        }
+    return spec_from_dict(spec)
 
 
 def require_same_tables(study: optuna.Study, data: StudyData) -> None:

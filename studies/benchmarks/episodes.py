@@ -10,8 +10,8 @@ Fixed before the runs:
   scikit-learn; with ``--tables DIR`` from those with role ``train`` in the folder's ``index.csv``
   instead of the latter. A study draws the shots of a batch from 1, 3, 5, 10 and 20; here each is
   measured for itself.
-- Learners with their default meta-parameters: ``column_kernel``, which adapts head and scales, at
-  widths 16, 48 and 128, and ``maml`` at width 64, which needs principal axes too.
+- Learners with their default meta-parameters: ``column_kernel``, which fits its head in closed
+  form, at widths 16, 48 and 128, and ``maml`` at width 64, which needs principal axes too.
 - One thread, process CPU time, five rounds: in each, for each shot, 32 batches are drawn and asked
   for again, and every learner trains a step on each. Reported are medians of a batch drawn, a batch
   found and a step trained, and the share of the episodes in all of a candidate's time.

@@ -13,8 +13,8 @@ from autometa.config import ColumnKernelConfig
 from autometa.episodes import EpisodeBatch
 from autometa.learners import AbstractLearner, OuterLoop, build_learner
 
-CONFIG = ColumnKernelConfig()
-"""The recommended learner: column scales adapt, then the head."""
+CONFIG = ColumnKernelConfig(adapt="head+scales")
+"""The learner with all of its parts: column scales adapt, then the head."""
 
 
 def trainer(

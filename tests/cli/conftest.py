@@ -27,7 +27,7 @@ tables:
   train: [{source: synthetic, count: 30, seed: 1}]
   validation: [{source: sklearn, names: [iris]}]
 episodes: {ways: 3, shots: [1, 3], queries: 4, per_table: 3}
-learner: {name: column_kernel, width: 8, depth: 1}
+learner: {name: column_kernel, head: descent, width: 8, depth: 1}
 space:
   inner_lr: {low: 0.1, high: 1.0, log: true}
   inner_steps: {low: 1, high: 2}

@@ -21,7 +21,7 @@ tables:
   train: [{source: openml, suite: 99}, {source: synthetic, count: 10, seed: 1}]
   split: {validation: 0.3, test: 0.3}
 episodes: {ways: 2, shots: [1], queries: 4, per_table: 2}
-learner: {name: column_kernel, width: 8, depth: 1}
+learner: {name: column_kernel, head: descent, width: 8, depth: 1}
 space: {inner_lr: {low: 0.1, high: 1.0, log: true}}
 training: {outer_steps: 4, rungs: [2, 4], meta_batch: 2, device: cpu}
 search: {trials: 1, seconds: 100, confirm: 1, finalists: 1}

@@ -18,7 +18,7 @@ tables:
   test:       [{source: sklearn, names: [iris, digits]}]
   # split: {validation: 0.2, confirm: 0.1, test: 0.2, by: family, seed: 0} divides one list
 episodes: {ways: 5, shots: [1, 5, 10], queries: 15, per_table: 20}
-learner: {name: column_kernel}          # fixed values
+learner: {name: column_kernel, head: descent}   # fixed values
 space:                                  # searched values
   inner_lr:    {low: 0.01, high: 10.0, log: true}
   inner_steps: {low: 1, high: 30}

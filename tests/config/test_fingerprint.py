@@ -36,7 +36,7 @@ def test_what_a_trial_does_not_depend_on_may_change(study_file: Path, override: 
         "learner.head_lr=2.0",
         "space.depth.high=5",
         "space.width.choices=[16, 32, 64]",
-        "space.head_steps={low: 1, high: 3}",
+        "space.gate={choices: [true, false]}",
         "episodes.ways=4",
         "episodes.ways=all",
         "episodes.counts=unequal",
@@ -92,7 +92,7 @@ def test_a_fingerprint_is_plain(study_file: Path) -> None:
 
 def test_a_learner_that_became_another_one_is_told_apart(study_file: Path) -> None:
     """Studies of the column kernel without gate and ridge head are not gone on with."""
-    assert fingerprint(read_spec(study_file))["column_kernel"] == 2
+    assert fingerprint(read_spec(study_file))["column_kernel"] == 3
     maml = {"learner": {"name": "maml"}}
     values = spec_to_dict(read_spec(study_file)) | maml
     assert "column_kernel" not in fingerprint(spec_from_dict(values))

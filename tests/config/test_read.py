@@ -67,7 +67,7 @@ def test_the_dictionary_is_not_kept(study: dict[str, Any]) -> None:
     study["learner"]["depth"] = 1
     study["tables"]["train"].clear()
 
-    assert spec.learner == {"name": "column_kernel"}
+    assert spec.learner == {"name": "column_kernel", "head": "descent"}
     assert len(spec.tables.train) == 1
 
 

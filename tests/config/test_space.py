@@ -162,7 +162,10 @@ def test_fixed_values_take_the_kind_of_the_field(study: dict[str, Any]) -> None:
 
     learner = spec_from_dict(study).learner
 
-    assert repr(learner) == "{'name': 'column_kernel', 'head_steps': 4, 'head_lr': 1.0}"
+    assert (
+        repr(learner)
+        == "{'name': 'column_kernel', 'head': 'descent', 'head_steps': 4, 'head_lr': 1.0}"
+    )
 
 
 def test_a_conditional_space_has_a_branch_per_learner(conditional_study: dict[str, Any]) -> None:
@@ -255,7 +258,7 @@ def test_parameters_complete_the_fixed_values(study: dict[str, Any]) -> None:
     )
 
     assert config == ColumnKernelConfig(
-        inner_lr=0.5, inner_steps=2, width=16, depth=1, head_lr=2.0, head_steps=10
+        inner_lr=0.5, inner_steps=2, width=16, depth=1, head="descent", head_lr=2.0
     )
 
 
@@ -300,7 +303,7 @@ def test_defaults_are_moved_into_the_space(study: dict[str, Any]) -> None:
         "width": {"low": 10, "high": 110, "step": 20},
         "depth": {"choices": [1, 8]},
         "head_steps": {"low": 1, "high": 4},
-        "adapt": {"choices": ["head"]},
+        "adapt": {"choices": ["head+scales"]},
     }
 
     (params,) = default_params(spec_from_dict(study))
@@ -311,7 +314,7 @@ def test_defaults_are_moved_into_the_space(study: dict[str, Any]) -> None:
         "width": 50,
         "depth": 1,
         "head_steps": 4,
-        "adapt": "head",
+        "adapt": "head+scales",
     }
 
 
@@ -325,7 +328,7 @@ def test_each_learner_proposes_its_defaults(conditional_study: dict[str, Any]) -
         {"learner": "maml", "maml.inner_lr": 0.05},
         {
             "learner": "column_kernel",
-            "column_kernel.adapt": "head+scales",
+            "column_kernel.adapt": "head",
             "column_kernel.depth": 3,
         },
     ]
@@ -359,3 +362,42 @@ def test_the_study_of_a_space_is_untouched(study: dict[str, Any]) -> None:
     spec_from_dict(study)
 
     assert study == before
+
+
+@pytest.mark.parametrize(
+    ("fixed", "space", "field"),
+    [
+        ({}, {"inner_lr": {"low": 0.1, "high": 1.0}}, "inner_lr"),
+        ({"adapt": "head"}, {"inner_steps": {"low": 1, "high": 5}}, "inner_steps"),
+        ({"head": "descent"}, {"head_lr": {"low": 0.1, "high": 1.0}}, "head_lr"),
+        ({"adapt": "head+scales"}, {"head_steps": {"low": 1, "high": 5}}, "head_steps"),
+        ({}, {"inner_lr": {"low": 0.1, "high": 1.0}, "head": {"choices": ["ridge"]}}, "inner_lr"),
+    ],
+)
+def test_searching_what_has_no_effect_is_refused(
+    study: dict[str, Any], fixed: dict[str, Any], space: dict[str, Any], field: str
+) -> None:
+    """A kernel with a head in closed form has no inner loop whose rate could be searched."""
+    study |= {"learner": {"name": "column_kernel", **fixed}, "space": space}
+
+    with pytest.raises(UserError, match=rf"^space.{field} has no effect, .*adapt: head\+scales"):
+        spec_from_dict(study)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"adapt": {"choices": ["head", "head+scales"]}},
+        {"head": {"choices": ["ridge", "descent"]}},
+    ],
+)
+def test_what_has_an_effect_beside_a_searched_value_is_searched(
+    study: dict[str, Any], space: dict[str, Any]
+) -> None:
+    """One choice that uses a meta-parameter is enough."""
+    study |= {
+        "learner": {"name": "column_kernel"},
+        "space": {"inner_lr": {"low": 0.1, "high": 1.0}, **space},
+    }
+
+    assert list(spec_from_dict(study).space.branches["column_kernel"]) == ["inner_lr", *space]

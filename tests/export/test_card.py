@@ -84,7 +84,7 @@ def test_a_card_says_what_was_spent_seen_and_found(
         "- **train** (1 family): wine",
         "- **validation** (1 family): vehicles (car, bus)",
         "| `inner_steps` | 2 |",
-        "| `adapt` | head+scales |",
+        "| `adapt` | head |",
         "- seeds: training 17",
         "- versions: torch 2.13.0",
         weights_sha256(untrained()),

@@ -77,7 +77,7 @@ def test_kernels_are_not_trained_to_impress_the_gate(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Gradients are those of a gate whose reading is fixed, its own weights' included."""
-    learner = make_learner("column_kernel")
+    learner = make_learner("column_kernel", adapt="head+scales")
     readings: list[torch.Tensor] = []
 
     def read(kernels_TNSS: torch.Tensor, of: EpisodeBatch) -> torch.Tensor:

@@ -188,7 +188,9 @@ def test_scales_stay_where_no_class_has_two_rows(
     batch = pack_([draw_([1, 1, 1], 5, seed=4)])
 
     scales = [
-        make_learner("column_kernel", inner_lr=1.0, inner_steps=steps).adapt(batch)["linear_scale"]
+        make_learner("column_kernel", adapt="head+scales", inner_lr=1.0, inner_steps=steps).adapt(
+            batch
+        )["linear_scale"]
         for steps in (0, 5)
     ]
 

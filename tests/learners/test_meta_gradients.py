@@ -22,8 +22,14 @@ SECOND_ORDER = [
     pytest.param("maml", {"inputs": "projected", "head": "zero"}, id="maml-projected-zero"),
     pytest.param("maml", {"adapt": "head"}, id="maml-head"),
     pytest.param("column_kernel", {"adapt": "head", "gate": False}, id="column_kernel-head"),
-    pytest.param("column_kernel", {"gate": False}, id="column_kernel-head+scales"),
-    pytest.param("column_kernel", {"head": "descent", "gate": False}, id="column_kernel-descent"),
+    pytest.param(
+        "column_kernel", {"adapt": "head+scales", "gate": False}, id="column_kernel-head+scales"
+    ),
+    pytest.param(
+        "column_kernel",
+        {"adapt": "head+scales", "head": "descent", "gate": False},
+        id="column_kernel-descent",
+    ),
 ]
 
 

@@ -27,7 +27,9 @@ from autometa.learners._outer_loop import _scheduled_rate
 SMALL = {
     "maml": MamlConfig(width=8, depth=2, columns=4, inner_steps=2),
     "fomaml": FomamlConfig(width=8, depth=1, columns=4, inner_steps=2, head="zero"),
-    "column_kernel": ColumnKernelConfig(width=8, depth=2, inner_steps=2, head_steps=4),
+    "column_kernel": ColumnKernelConfig(
+        adapt="head+scales", width=8, depth=2, inner_steps=2, head_steps=4
+    ),
 }
 
 

@@ -268,7 +268,7 @@ def test_commands_that_start_at_once_make_one_study_with_each_default_once(
 ) -> None:
     """Of several commands on a new study, no two queue the same first trials."""
     rate = {"low": 0.01, "high": 1.0}
-    branches = {name: {"inner_lr": rate} for name in ("fomaml", "maml", "column_kernel")}
+    branches = {name: {"inner_lr": rate} for name in ("fomaml", "maml", "anil")}
     spec = little_study(learner={}, space={"learner": {"choices": branches}})
     code = """
         from autometa.config import spec_from_dict
@@ -283,7 +283,7 @@ def test_commands_that_start_at_once_make_one_study_with_each_default_once(
 
     assert [process.exitcode for process in processes] == [0, 0, 0]
     waiting = [trial.system_attrs["fixed_params"]["learner"] for trial in study.trials]
-    assert waiting == ["fomaml", "maml", "column_kernel"]
+    assert waiting == ["fomaml", "maml", "anil"]
 
 
 def test_command_killed_between_its_first_trials_is_made_good(

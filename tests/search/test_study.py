@@ -42,6 +42,28 @@ def test_storage_url_is_not_kept_in_the_study(
     assert load_spec(study.study).storage == "journal:results/runs/studies.journal"
 
 
+def test_a_kernel_of_an_earlier_generation_stays_what_it_was(
+    little_study: Callable[..., StudySpec],
+    study_of: Callable[[StudySpec], Any],
+) -> None:
+    """What a study left to the defaults of its day is read with them, not with today's."""
+    rate = {"low": 0.1, "high": 1.0}
+    spec = little_study(
+        learner={"name": "column_kernel", "head": "descent"}, space={"inner_lr": rate}
+    )
+    study = study_of(spec).study
+    for generation, fixed in (
+        (3, {}),
+        (2, {"adapt": "head+scales"}),
+        (None, {"adapt": "head+scales", "gate": False}),
+    ):
+        values = {**study.user_attrs["autometa:fingerprint"], "column_kernel": generation}
+        study.set_user_attr(
+            "autometa:fingerprint", {key: value for key, value in values.items() if value}
+        )
+        assert load_spec(study).learner == {**spec.learner, **fixed}
+
+
 @pytest.mark.parametrize(
     ("changes", "difference"),
     [

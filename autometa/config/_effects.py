@@ -1,0 +1,66 @@
+"""Meta-parameters that do something only beside certain values of others.
+
+To search one where it can do nothing would spend trials on a parameter without effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from autometa.config._dimensions import Dimension
+from autometa.config._learner import learner_config_class
+from autometa.config._rules import NOTHING, Rule
+
+_INNER_LOOP: Final = ({"adapt": "head+scales"}, {"head": "descent"})
+_DESCENDING_HEAD: Final = ({"adapt": "head+scales", "head": "descent"},)
+_NEEDS: Final[Mapping[tuple[str, str], tuple[dict[str, str], ...]]] = {
+    ("column_kernel", "inner_lr"): _INNER_LOOP,
+    ("column_kernel", "inner_steps"): _INNER_LOOP,
+    ("column_kernel", "head_lr"): _DESCENDING_HEAD,
+    ("column_kernel", "head_steps"): _DESCENDING_HEAD,
+}
+"""Learner and meta-parameter -> the values of others beside which it has an effect, any of them."""
+
+
+def check_effects(learner: str, branch: Mapping[str, Dimension], fixed: Mapping[str, Any]) -> None:
+    """Refuses a searched meta-parameter that no candidate would use.
+
+    Args:
+        learner: name of the learner.
+        branch: what is searched of it.
+        fixed: what is fixed of it.
+
+    Raises:
+        Rule: a searched meta-parameter has no effect beside the values that the others can take.
+    """
+    for field in branch:
+        needs = _NEEDS.get((learner, field))
+        if needs is None or any(_can_hold(need, learner, branch, fixed) for need in needs):
+            continue
+        remedy = " or ".join(
+            " and ".join(f"{name}: {value}" for name, value in need.items()) for need in needs
+        )
+        raise Rule(
+            f"has no effect, because nothing in the space lets {learner} descend with it: fix or "
+            f"search {remedy}, or leave it out",
+            keys=(field,),
+            got=NOTHING,
+        )
+
+
+def _can_hold(
+    need: Mapping[str, str], learner: str, branch: Mapping[str, Dimension], fixed: Mapping[str, Any]
+) -> bool:
+    return all(value in _possible(name, learner, branch, fixed) for name, value in need.items())
+
+
+def _possible(
+    field: str, learner: str, branch: Mapping[str, Dimension], fixed: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """Returns the values that a categorical meta-parameter takes in a study."""
+    if field in branch:
+        return tuple(getattr(branch[field], "choices", ()))
+    if field in fixed:
+        return (fixed[field],)
+    return (learner_config_class(learner).model_fields[field].default,)
