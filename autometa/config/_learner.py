@@ -102,6 +102,13 @@ class ProtonetConfig(_MlpInputs, _Backbone):
     inner_steps: ClassVar[int] = 0
 
 
+class InContextConfig(_MlpInputs, _Backbone):
+    """A transformer that reads the labelled rows beside the row to predict (TabPFN, ICLR 2023)."""
+
+    name: Literal["in_context"] = Field("in_context", description="name of the learner")
+    width: Whole = Field(32, ge=1, le=1024, description="units of a token")
+
+
 class ColumnKernelConfig(_LearnerConfig):
     """A kernel classifier whose column scales a network reads off each column's statistics.
 
@@ -137,7 +144,7 @@ MlpLearnerConfig: TypeAlias = (
 """Learners that are an MLP and an inner loop, of no step for the last of them."""
 
 LearnerConfig: TypeAlias = Annotated[
-    MlpLearnerConfig | ColumnKernelConfig, Field(discriminator="name")
+    MlpLearnerConfig | InContextConfig | ColumnKernelConfig, Field(discriminator="name")
 ]
 LearnerConfigClass: TypeAlias = (
     type[MamlConfig]
@@ -146,6 +153,7 @@ LearnerConfigClass: TypeAlias = (
     | type[ProtoMamlConfig]
     | type[ReptileConfig]
     | type[ProtonetConfig]
+    | type[InContextConfig]
     | type[ColumnKernelConfig]
 )
 
@@ -156,6 +164,7 @@ _CONFIGS: dict[str, LearnerConfigClass] = {
     "proto_maml": ProtoMamlConfig,
     "reptile": ReptileConfig,
     "protonet": ProtonetConfig,
+    "in_context": InContextConfig,
     "column_kernel": ColumnKernelConfig,
 }
 LEARNERS: tuple[str, ...] = tuple(_CONFIGS)

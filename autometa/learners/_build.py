@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from autometa.config import ColumnKernelConfig, LearnerConfig, ReptileConfig
+from autometa.config import ColumnKernelConfig, InContextConfig, LearnerConfig, ReptileConfig
 from autometa.errors import UserError
 from autometa.learners._base import AbstractLearner
 from autometa.learners._column_kernel import ColumnKernel
+from autometa.learners._in_context import InContext
 from autometa.learners._maml import Maml
 from autometa.learners._reptile import Reptile
 
@@ -25,6 +26,8 @@ def build_learner(config: LearnerConfig, *, seed: int) -> AbstractLearner:
     generator = torch.Generator().manual_seed(seed)
     if isinstance(config, ColumnKernelConfig):
         return ColumnKernel(config, generator=generator)
+    if isinstance(config, InContextConfig):
+        return InContext(config, generator=generator)
     if isinstance(config, ReptileConfig):
         return Reptile(config, generator=generator)
     return Maml(config, generator=generator)

@@ -55,12 +55,12 @@ def test_every_baseline_is_scored(
 
 
 @pytest.mark.parametrize("counts", COUNTS)
-@pytest.mark.parametrize("name", ["maml", "fomaml", "column_kernel"])
+@pytest.mark.parametrize("name", ["maml", "fomaml", "in_context", "column_kernel"])
 def test_every_learner_is_scored(
     name: str, counts: Counts, task_of: Callable[[Counts], EvaluationTask]
 ) -> None:
     """A learner adapts to unequal counts, alone as in a batch with other counts."""
-    learner = build_learner(learner_config_class(name)(width=8, depth=1, inner_steps=2), seed=0)
+    learner = build_learner(learner_config_class(name)(width=8, depth=1), seed=0)
     task = task_of(counts)
     other = dataclasses.replace(task_of("equal"), role="test")
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from autometa.config import learner_config_class
+from autometa.config import learner_config_class, learner_fields
 from autometa.export import write_export
 from autometa.learners import AbstractLearner, build_learner
 
@@ -53,7 +53,10 @@ def _one_thread() -> None:
 
 def make_learner(name: str = "column_kernel", seed: int = 0, **values: Any) -> AbstractLearner:
     """Returns a learner whose random weights give predictions that depend on the rows."""
-    config: Any = learner_config_class(name)(inner_steps=2, width=8, depth=2, **values)
+    values = {"width": 8, "depth": 2} | values
+    if "inner_steps" in learner_fields(name):
+        values = {"inner_steps": 2} | values
+    config: Any = learner_config_class(name)(**values)
     learner = build_learner(config, seed=seed)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -80,7 +83,12 @@ def write_fixture(tmp_path: Path) -> WriteExport:
             "card": "# small\n",
             "provenance": PROVENANCE,
         }
-        return write_export(tmp_path / "export" if path is None else path, **(parts | changed))
+        parts |= changed
+        if "spec" not in changed and "inner_steps" not in learner_fields(
+            parts["learner"].config.name
+        ):
+            parts["spec"] = SPEC | {"learner": {}}
+        return write_export(tmp_path / "export" if path is None else path, **parts)
 
     return write
 

@@ -65,7 +65,7 @@ def test_the_configuration_holds_the_hashes_of_weights_and_scores(export: Path) 
         assert hashlib.sha256((export / name).read_bytes()).hexdigest() == sha256
 
 
-@pytest.mark.parametrize("name", ["maml", "fomaml", "column_kernel"])
+@pytest.mark.parametrize("name", ["maml", "fomaml", "in_context", "column_kernel"])
 def test_weights_and_provenance_survive(
     write: WriteExport, untrained: Untrained, name: str
 ) -> None:

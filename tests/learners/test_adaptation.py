@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from _pytest.mark.structures import ParameterSet
 
 from autometa.episodes import Episode, EpisodeBatch, EpisodeInputs
 from autometa.learners import AbstractLearner, cross_entropy
@@ -15,9 +16,18 @@ from autometa.learners import AbstractLearner, cross_entropy
 MakeLearner = Callable[..., AbstractLearner]
 Task = tuple[Episode, EpisodeInputs]
 
-LEARNERS = [
-    pytest.param(name, fields, id="-".join([name, *map(str, fields.values())]))
-    for name, fields in [
+Fields = dict[str, str]
+
+
+def _named(learners: list[tuple[str, Fields]]) -> list[ParameterSet]:
+    return [
+        pytest.param(name, fields, id="-".join([name, *map(str, fields.values())]))
+        for name, fields in learners
+    ]
+
+
+DESCENDING = _named(
+    [
         ("maml", {"inputs": "columns", "head": "prototype"}),
         ("maml", {"inputs": "padded", "head": "prototype"}),
         ("maml", {"inputs": "projected", "head": "zero"}),
@@ -30,8 +40,16 @@ LEARNERS = [
         ("column_kernel", {"adapt": "head+scales"}),
         ("column_kernel", {"adapt": "head+scales", "head": "descent", "gate": False}),
     ]
-]
-every_learner = pytest.mark.parametrize(("name", "fields"), LEARNERS)
+)
+ONE_PASS = _named(
+    [
+        ("protonet", {"inputs": "projected"}),
+        ("in_context", {"inputs": "columns"}),
+        ("in_context", {"inputs": "padded"}),
+        ("column_kernel", {"adapt": "head"}),
+    ]
+)
+every_learner = pytest.mark.parametrize(("name", "fields"), DESCENDING + ONE_PASS)
 
 
 def support_loss(learner: AbstractLearner, batch: EpisodeBatch) -> torch.Tensor:
@@ -55,7 +73,7 @@ def test_logits_have_one_finite_entry_per_query_row_and_present_way(
     assert logits_TQW.softmax(-1)[absent].max() == 0
 
 
-@every_learner
+@pytest.mark.parametrize(("name", "fields"), DESCENDING)
 def test_predictions_use_the_adapted_state(
     name: str, fields: dict[str, str], batch: EpisodeBatch, make_learner: MakeLearner
 ) -> None:
@@ -68,7 +86,7 @@ def test_predictions_use_the_adapted_state(
     assert ((losses[0] - losses[1]).abs() > 1e-3).all()
 
 
-@pytest.mark.parametrize(("name", "fields"), LEARNERS[:-2])
+@pytest.mark.parametrize(("name", "fields"), DESCENDING[:-2])
 def test_small_steps_lower_the_support_loss(
     name: str, fields: dict[str, str], batch: EpisodeBatch, make_learner: MakeLearner
 ) -> None:
@@ -212,6 +230,7 @@ def test_the_order_of_support_rows_has_no_effect(
         ("column_kernel", {"adapt": "head+scales"}),
         ("maml", {"inputs": "columns"}),
         ("maml", {"inputs": "projected"}),
+        ("in_context", {"inputs": "columns"}),
     ],
 )
 def test_the_order_of_columns_has_no_effect(

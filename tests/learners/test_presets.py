@@ -11,6 +11,7 @@ from torch import Tensor
 from autometa.config import learner_fields
 from autometa.episodes import EpisodeBatch
 from autometa.learners import AbstractLearner
+from autometa.learners._in_context import InContext
 from autometa.learners._maml import Maml
 from autometa.learners._mlp_inputs import inputs_of
 
@@ -121,6 +122,43 @@ def test_reptile_moves_towards_the_adapted_weights(
         displacement = (bias - adapted[f"bias{layer}"].mean(0)) / 0.2
         torch.testing.assert_close(found[f"biases.{layer}"], displacement, rtol=0, atol=1e-12)
     assert (gradients(fomaml)["weights.1"] - found["weights.1"]).abs().max() > 1e-3
+
+
+def test_an_in_context_learner_reads_the_labels(
+    batch: EpisodeBatch, make_learner: MakeLearner
+) -> None:
+    """Labels come in with the rows (TabPFN, section 3): without them no class is told apart."""
+    learner = make_learner("in_context")
+    assert isinstance(learner, InContext)
+
+    read = learner(batch).softmax(2)
+    with torch.no_grad():
+        learner.known[1] = learner.known[0]
+    unread = learner(batch).softmax(2)
+
+    ways_T1 = batch.way_mask_TW.sum(1, keepdim=True).double()
+    uniform = (batch.way_mask_TW / ways_T1)[:, None]
+    torch.testing.assert_close(unread, uniform.expand_as(unread), rtol=0, atol=1e-9)
+    assert (read - uniform).abs().max() > 0.01
+
+
+def test_an_in_context_learner_attends_to_the_labelled_rows(
+    batch: EpisodeBatch, make_learner: MakeLearner
+) -> None:
+    """All that is known of a task comes by attention, and no weight adapts."""
+    learner = make_learner("in_context")
+    assert isinstance(learner, InContext)
+    assert not {"inner_lr", "inner_steps", "head", "adapt"} & set(learner_fields("in_context"))
+
+    with torch.no_grad():
+        for name, parameter in learner.named_parameters():
+            if ".attended." in name:
+                parameter.zero_()
+    blind = learner(batch).softmax(2)
+
+    ways_T1 = batch.way_mask_TW.sum(1, keepdim=True).double()
+    uniform = (batch.way_mask_TW / ways_T1)[:, None]
+    torch.testing.assert_close(blind, uniform.expand_as(blind), rtol=0, atol=1e-9)
 
 
 def test_all_labelled_rows_count(batch: EpisodeBatch) -> None:
