@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark_page import Target, origin, target_table
+from picture import save_picture
 
 if TYPE_CHECKING:
-    from matplotlib.figure import SubFigure
+    from matplotlib.figure import Figure, SubFigure
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,12 @@ def draw(sections: Sequence[Section], path: Path) -> str | None:
     drawn = [section for section in sections if section.draw is not None]
     if not drawn:
         return "There is nothing to draw."
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        return "There is no picture, because matplotlib is not installed: pip install matplotlib."
     heights = [section.height for section in drawn]
-    figure = Figure(figsize=(12.0, sum(heights)), dpi=110, layout="constrained")
-    parts = figure.subfigures(len(drawn), 1, height_ratios=heights, squeeze=False)[:, 0]
-    for section, part in zip(drawn, parts, strict=True):
-        if section.draw is not None:
-            section.draw(part)
-    figure.savefig(path)
-    return None
+
+    def draw_all(figure: Figure) -> None:
+        parts = figure.subfigures(len(drawn), 1, height_ratios=heights, squeeze=False)[:, 0]
+        for section, part in zip(drawn, parts, strict=True):
+            if section.draw is not None:
+                section.draw(part)
+
+    return save_picture(path, (12.0, sum(heights)), draw_all)
