@@ -21,6 +21,9 @@ Fixed before the runs:
   the prototype at each K.
 
     python studies/benchmarks/few_shot_tables.py --tables DIR --prototype DIR --check
+
+``--protocol festa --published FILE`` sets the learner beside published results instead
+(``festa_protocol.py``).
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import festa_protocol
 import torch
 from benchmark_page import RESULTS, origin, publish, target_table
 from few_shot_page import comparisons, setting_lines, targets_of, winner_lines
@@ -52,6 +56,8 @@ def parse_arguments() -> argparse.Namespace:
     """Returns the command line's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tables", type=Path, required=True, help="folder with an index.csv")
+    parser.add_argument("--protocol", choices=["folds", "festa"], default="folds")
+    parser.add_argument("--published", type=Path, help="published results, for --protocol festa")
     parser.add_argument("--prototype", type=Path, help="folder of the other learner")
     parser.add_argument("--minutes", type=float, default=4.0, help="minutes of search in a fold")
     parser.add_argument("--workers", type=int, default=2)
@@ -61,7 +67,10 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--check", action="store_true", help="exit 1 where a target is missed")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.protocol == "festa" and options.published is None:
+        parser.error("--protocol festa needs --published FILE")
+    return options
 
 
 def scored_folds(options: argparse.Namespace) -> tuple[ScoreSheet, list[dict[str, Any]]]:
@@ -120,6 +129,8 @@ def main() -> int:
     """Runs the benchmark; returns the exit code."""
     options = parse_arguments()
     torch.set_num_threads(1)
+    if options.protocol == "festa":
+        return festa_protocol.run(options)
     sheet, winners = scored_folds(options)
     methods = [name for name in (OURS, DEFAULT) if name in sheet.methods()]
     settings = [setting for setting in SETTINGS if setting in options.settings]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from training_streams import TRAINING, stream
 
-from autometa.config import ColumnKernelConfig, LearnerConfig, spec_from_dict
+from autometa.config import ColumnKernelConfig, LearnerConfig, StudySpec, spec_from_dict
 from autometa.learners import AbstractLearner, OuterLoop, build_learner
 from autometa.tables import ScaledTable
 from autometa.tune import RESERVED_SHARE, tune
@@ -16,19 +17,44 @@ STEPS = 6000
 RATE = 0.004
 
 
-def searched_config(
-    folder: Path, tables: Sequence[ScaledTable], *, name: str, minutes: float, workers: int
-) -> LearnerConfig:
-    """Returns the winner of a study on these tables alone, a quarter of whose families validate.
+SEARCHED: Mapping[str, Mapping[str, Any]] = {
+    "column_kernel": {
+        "head": {"choices": ["ridge", "descent"]},
+        "gate": {"choices": [True, False]},
+        "adapt": {"choices": ["head", "head+scales"]},
+        "inner_lr": {"low": 0.01, "high": 3.0, "log": True},
+        "inner_steps": {"low": 1, "high": 10},
+        "width": {"choices": [16, 32, 64, 128]},
+        "depth": {"low": 2, "high": 4},
+    },
+    "maml": {
+        "inner_lr": {"low": 0.1, "high": 10.0, "log": True},
+        "inner_steps": {"low": 1, "high": 20},
+        "width": {"choices": [16, 32, 64, 128]},
+        "depth": {"low": 1, "high": 4},
+    },
+}
+"""The search space of each learner that is tuned inside of folds."""
+
+
+def fold_study(
+    folder: Path,
+    tables: Sequence[ScaledTable],
+    *,
+    name: str,
+    search: Mapping[str, Any],
+    learner: str = "column_kernel",
+) -> StudySpec:
+    """Returns a study on some tables alone, a quarter of whose families validate.
 
     Args:
         folder: folder of the tables.
         tables: those that may be used.
         name: name of the study; one of that name that was interrupted goes on.
-        minutes: of search.
-        workers: processes.
+        search: its budget and workers.
+        learner: which learner is tuned.
     """
-    spec = spec_from_dict(
+    return spec_from_dict(
         {
             "version": 1,
             "name": name,
@@ -44,25 +70,24 @@ def searched_config(
                 "split": {"validation": 0.25, "by": "family", "seed": 0},
             },
             "episodes": {"shots": [1, 3, 5, 10, 20], "settings": ["unlabelled"], "per_table": 12},
-            "learner": {"name": "column_kernel"},
-            "space": {
-                "head": {"choices": ["ridge", "descent"]},
-                "gate": {"choices": [True, False]},
-                "adapt": {"choices": ["head", "head+scales"]},
-                "inner_lr": {"low": 0.01, "high": 3.0, "log": True},
-                "inner_steps": {"low": 1, "high": 10},
-                "width": {"choices": [16, 32, 64, 128]},
-                "depth": {"low": 2, "high": 4},
-            },
+            "learner": {"name": learner},
+            "space": SEARCHED[learner],
             "training": {"outer_steps": 2000, "outer_lr": RATE},
-            "search": {
-                "trials": 1000,
-                "seconds": minutes * 60 / (1 - RESERVED_SHARE),
-                "workers": workers,
-            },
+            "search": search,
         }
     )
-    return tune(spec).export.config
+
+
+def searched_config(
+    folder: Path, tables: Sequence[ScaledTable], *, name: str, minutes: float, workers: int
+) -> LearnerConfig:
+    """Returns the winner of a study of so many minutes of search on these tables alone."""
+    search = {
+        "trials": 1000,
+        "seconds": minutes * 60 / (1 - RESERVED_SHARE),
+        "workers": workers,
+    }
+    return tune(fold_study(folder, tables, name=name, search=search)).export.config
 
 
 def trained(

@@ -1,0 +1,219 @@
+"""Does the search pay? The winner of a study against other uses of the same compute.
+
+Registered before the runs:
+
+- Three divisions (seeds 0, 1, 2) deal the families of a folder to two halves. One half searches and
+  trains, with 2,000 random tables; the other one is read once, by the finished learners.
+- ``search``: a study of 64 trials of ``column_kernel`` (``SEARCHED`` in ``fold_training.py``, TPE,
+  halving at 250, 500 and 1,000 of 2,000 outer steps, three fresh seeds for the finalists, one
+  worker of one thread). Its winner is trained on the whole half, 6,000 outer steps, seed 0. The
+  seconds that the study took, confirmation and scoring included, are the compute of the others:
+- ``default, long``: the untouched default, one training of as many outer steps as take so long.
+- ``default, ensemble``: the mean of the probabilities of as many trainings of the untouched default
+  (6,000 outer steps, seeds 0, 1, 2, ...) as take so long.
+- ``maml``: a study of MAML with the same seconds; its winner is trained as that of ``search``.
+- ``default``: one training of 6,000 outer steps, a twentieth of the compute, for orientation.
+- Unlabelled, K = 1, 3, 5, 10, 20, up to 5 ways, 10 episodes per table and K.
+- Reported: log-loss and accuracy (means over K, tables and families; a family that was read in
+  several divisions counts once, by its mean), and the gain of ``search`` over each of the others
+  with a 95 % interval by bootstrap over families, not corrected. The search pays against one of
+  them where the interval of the gain in log-loss is above zero.
+- Reported as well: which meta-parameters matter, as the fANOVA importance (Hutter et al., ICML
+  2014) of each for the value at the first rung, which all trials reach, by learner and division.
+
+    OMP_NUM_THREADS=1 python studies/benchmarks/search_pays.py --tables DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+import torch
+from benchmark_page import publish
+from fold_training import STEPS, default_config, fold_study, trained
+from search_pays_page import page
+from table_folds import all_tables, folds_by_family, tasks_of
+from torch import Tensor
+
+from autometa.config import LearnerConfig, StudySpec, SyntheticSource
+from autometa.episodes import EpisodeBatch
+from autometa.evaluation import EvaluationTask, score_baselines, score_learner
+from autometa.learners import AbstractLearner
+from autometa.search import StudyData
+from autometa.storages import load_study, open_storage
+from autometa.tables import ScaledTable, default_cache_dir, load_source
+from autometa.tune import tune
+
+_DIVISIONS = (0, 1, 2)
+_TRIALS = 64
+_EPISODES = 10
+_PROBED_STEPS = 500
+
+
+@dataclass
+class Division:
+    """What was found with one half of the families.
+
+    Attributes:
+        seconds: what the study took.
+        frame: scores of all contenders on the other half.
+        winners: configuration of each study's winner.
+        importances: by learner, the importance of each meta-parameter.
+        notes: how much training the seconds bought the others.
+    """
+
+    seconds: float
+    frame: pd.DataFrame
+    winners: dict[str, LearnerConfig] = field(default_factory=dict)
+    importances: dict[str, dict[str, float]] = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
+
+
+class Ensemble:
+    """The mean of the probabilities of several learners, as logits."""
+
+    def __init__(self, members: Sequence[AbstractLearner]) -> None:
+        self.members = members
+        self.components = members[0].components
+
+    def __call__(self, batch: EpisodeBatch) -> Tensor:
+        """Returns the logarithm of the mean probabilities (TQW)."""
+        mean_TQW = torch.stack([member(batch).softmax(-1) for member in self.members]).mean(0)
+        return mean_TQW.clamp_min(1e-30).log()
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Returns the command line's options."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tables", type=Path, required=True, help="folder with an index.csv")
+    parser.add_argument("--quick", action="store_true", help="one division, 6 trials, 2 episodes")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--check", action="store_true", help="there is no target: exits 0")
+    return parser.parse_args()
+
+
+def divided(
+    tables: Sequence[ScaledTable],
+    synthetic: Sequence[ScaledTable],
+    seed: int,
+    options: argparse.Namespace,
+) -> Division:
+    """Searches on one half of the families, and reads the other one."""
+    half, other = folds_by_family(tables, folds=2, seed=seed)
+    steps = 100 if options.quick else STEPS
+    tag = "quick-" if options.quick else ""
+    budget = {"trials": 6 if options.quick else _TRIALS, "seconds": 36_000, "workers": 1}
+    spec = fold_study(options.tables, half, name=f"pays-{tag}{seed}", search=budget)
+    _score_its_baselines(spec)
+    found = tune(spec)
+    seconds = float(found.export.provenance["budget"]["seconds"])
+    rival = fold_study(
+        options.tables,
+        half,
+        name=f"pays-maml-{tag}{seed}",
+        search={"trials": 1000, "seconds": seconds, "workers": 1},
+        learner="maml",
+    )
+    winners = {"search": found.export.config, "maml": tune(rival).export.config}
+    per_step = _seconds_per_step(half, synthetic, steps=steps // 2 if options.quick else None)
+    members = max(1, round(seconds / (per_step * steps)))
+    long_steps = round(seconds / per_step)
+    default = default_config()
+    tasks = tasks_of(other, ["unlabelled"], episodes=2 if options.quick else _EPISODES)
+    sheets = [
+        _scores(trained(config, half, synthetic, steps=steps), tasks, name)
+        for name, config in winners.items()
+    ]
+    ensemble = [trained(default, half, synthetic, seed=s, steps=steps) for s in range(members)]
+    sheets.append(_scores(ensemble[0], tasks, "default"))
+    sheets.append(_scores(Ensemble(ensemble), tasks, "default, ensemble"))
+    long = trained(default, half, synthetic, steps=long_steps)
+    sheets.append(_scores(long, tasks, "default, long"))
+    return Division(
+        seconds,
+        pd.concat(sheets).assign(division=seed),
+        winners,
+        {one.space_learner: importances(one.study, one.rung) for one in _studies(spec, rival)},
+        {"members": members, "long steps": long_steps},
+    )
+
+
+def _score_its_baselines(spec: StudySpec) -> None:
+    """Puts the baselines' scores into the cache: they are no part of the search's compute."""
+    data = StudyData.load(spec)
+    score_baselines([*data.search_tasks(), *data.confirm_tasks()], default_cache_dir(), workers=2)
+
+
+def _seconds_per_step(
+    tables: Sequence[ScaledTable], synthetic: Sequence[ScaledTable], *, steps: int | None
+) -> float:
+    """Returns the CPU time of an outer step of the default learner."""
+    number = steps or _PROBED_STEPS
+    started = time.process_time()
+    trained(default_config(), tables, synthetic, steps=number)
+    return (time.process_time() - started) / number
+
+
+def _scores(learner: Any, tasks: Sequence[EvaluationTask], method: str) -> pd.DataFrame:
+    return score_learner(learner, tasks, method=method).frame
+
+
+@dataclass(frozen=True)
+class _Finished:
+    space_learner: str
+    study: optuna.Study
+    rung: int
+
+
+def _studies(*specs: StudySpec) -> list[_Finished]:
+    return [
+        _Finished(
+            next(iter(spec.space.branches)),
+            load_study(open_storage(spec.storage), spec.name),
+            spec.training.rungs[0],
+        )
+        for spec in specs
+    ]
+
+
+def importances(study: optuna.Study, rung: int) -> dict[str, float]:
+    """Returns the importance of each meta-parameter for the value at a rung."""
+    reached = optuna.create_study(direction="maximize")
+    for trial in study.get_trials(deepcopy=False):
+        if rung in trial.intermediate_values:
+            reached.add_trial(
+                optuna.trial.create_trial(
+                    params=trial.params,
+                    distributions=trial.distributions,
+                    value=trial.intermediate_values[rung],
+                )
+            )
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+    return dict(optuna.importance.get_param_importances(reached, evaluator=evaluator))
+
+
+def main() -> int:
+    """Runs the benchmark; returns the exit code."""
+    options = parse_arguments()
+    torch.set_num_threads(1)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    tables = all_tables(options.tables)
+    synthetic, _ = load_source(SyntheticSource(count=2000))
+    divisions = []
+    for seed in _DIVISIONS[:1] if options.quick else _DIVISIONS:
+        divisions.append(divided(tables, synthetic, seed, options))
+        print(f"division {seed}: {divisions[-1].notes}", file=sys.stderr, flush=True)
+    lines, figures = page(divisions, is_quick=options.quick)
+    return publish("search_pays", lines, figures, [], options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
