@@ -33,6 +33,8 @@ class EpisodeBatch:
         way_mask_TW: True where a class exists.
         shots_TW: support rows of each class, float; 0 where padded.
         fit_rows_T: number of rows that the scaling saw, float.
+        visible_TR: True where the cells of a row may be looked at before it is predicted: those of
+            support rows, and in settings with rows without labels those of query rows.
         basis_TFC: principal axes of the rows that the scaling saw, of unit length; None where no
             learner asks for them.
     """
@@ -46,6 +48,7 @@ class EpisodeBatch:
     way_mask_TW: Tensor
     shots_TW: Tensor
     fit_rows_T: Tensor
+    visible_TR: Tensor
     basis_TFC: Tensor | None = None
 
     @property
@@ -89,6 +92,7 @@ class EpisodeBatch:
             self,
             y_TS=y_TR,
             y_TQ=y_TR[:, :0],
+            visible_TR=self.row_mask_TR,
             shots_TW=(y_TR[:, None] == ways_W1).sum(2).to(self.shots_TW.dtype),
         )
 

@@ -131,6 +131,11 @@ def assemble(
         if basis_TFC is not None:
             basis_TFC[task, :n_columns] = bases[task]
     row_mask_TR = np.concatenate([y_TS, y_TQ], axis=1) >= 0
+    visible_TR = row_mask_TR.copy()
+    for task, (episode, item) in enumerate(zip(episodes, inputs, strict=True)):
+        # The scaling has seen the first rows, or all of them and further ones.
+        seen_queries = max(0, item.fit_rows - len(episode.support_rows_S))
+        visible_TR[task, support + seen_queries :] = False
     fit_rows_T = np.array([item.fit_rows for item in inputs], np.float32)
     return EpisodeBatch(
         x_TRFH=torch.from_numpy(x_TRFH),
@@ -142,5 +147,6 @@ def assemble(
         way_mask_TW=torch.from_numpy(way_mask_TW),
         shots_TW=torch.from_numpy(shots_TW),
         fit_rows_T=torch.from_numpy(fit_rows_T),
+        visible_TR=torch.from_numpy(visible_TR),
         basis_TFC=None if basis_TFC is None else torch.from_numpy(basis_TFC),
     )

@@ -23,6 +23,7 @@ from autometa.episodes._episode import MIN_QUERIES, Episode, draw_episode, rows_
 from autometa.episodes._inputs import scaled_inputs_of
 from autometa.episodes._pack import pack
 from autometa.episodes._rolling_pool import POOL, RollingPool
+from autometa.episodes._skewed_sight import with_skewed_sight
 from autometa.errors import UserError
 from autometa.tables import ScaledTable
 from autometa.typing import SETTINGS, IntArray, Setting, Ways
@@ -48,8 +49,9 @@ class TrainingEpisodes:
     """Draws meta-training batches from real, augmented and synthetic tables.
 
     Each batch has one number of ways and one mean number of shots. In half of the batches the
-    classes of a task have unequal counts. All three settings occur. Columns come in random order,
-    40 at most, and tables are drawn uniformly, whatever their number of rows.
+    classes of a task have unequal counts. All three settings occur, and where query rows may be
+    looked at, some classes have fewer visible ones than others. Columns come in random order, 40 at
+    most, and tables are drawn uniformly, whatever their number of rows.
 
     Args:
         real: tables with true labels.
@@ -133,16 +135,15 @@ class TrainingEpisodes:
         batches = []
         for start in rng.permutation(_GROUP) * self._meta_batch:
             own = slice(start, start + self._meta_batch)
-            batches.append(
-                pack(
-                    episodes[own],
-                    tables[own],
-                    settings[own],
-                    columns=columns[own],
-                    components=self._components,
-                    inputs=inputs[own],
-                )
+            batch = pack(
+                episodes[own],
+                tables[own],
+                settings[own],
+                columns=columns[own],
+                components=self._components,
+                inputs=inputs[own],
             )
+            batches.append(with_skewed_sight(batch, rng=rng))
         return batches
 
     def _draw_task(

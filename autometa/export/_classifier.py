@@ -30,8 +30,11 @@ MAX_FURTHER_ROWS = 5000
 
 _MAX_FURTHER_CELLS = 2_500_000
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 """Counts up when what a fitted classifier keeps changes; pickles of another version are refused."""
+
+MAX_REFERENCE_ROWS = 150
+"""Rows besides the support rows that learners compare rows by."""
 
 _AXES_ROWS = 1000
 _MAX_CHUNK_ROWS = 2048
@@ -72,8 +75,9 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             X: labelled rows: a frame (mixed columns, missing cells) or an array or nested list.
                 Of more than 1,000 rows a class-balanced sample is adapted to, with a warning.
             y: the class of each row: texts, whole numbers, booleans or a categorical.
-            X_unlabelled: further rows of the same table, which make the encoding of the columns
-                better; 5,000 of them are looked at, fewer where there are more than 500 columns.
+            X_unlabelled: further rows of the same table, such as those to be predicted, which make
+                the encoding of the columns better, and tell some learners which rows are alike;
+                5,000 of them are looked at, fewer where there are more than 500 columns.
 
         Raises:
             UserError: the export cannot be used, a label is missing, there is one class only, or
@@ -224,17 +228,20 @@ def _with_further_rows(
 def _support_batch(
     x_RFH: FloatArray, codes_S: IntArray, scaling: Scaling, components: int | None
 ) -> EpisodeBatch:
-    support = len(codes_S)
-    nothing = np.empty(0, np.int64)
+    """Returns the task of the support rows, which come first, and further rows without labels."""
+    support, further = len(codes_S), len(x_RFH) - len(codes_S)
+    step = max(1, -(-further // MAX_REFERENCE_ROWS))
+    references = np.arange(support, len(x_RFH), step)
     episode = Episode(
         support_rows_S=np.arange(support),
         support_labels_S=codes_S,
-        query_rows_Q=nothing,
-        query_labels_Q=nothing,
+        # Rows whose cells may be looked at; nobody reads labels of theirs.
+        query_rows_Q=references,
+        query_labels_Q=np.zeros(len(references), np.int64),
         ways=int(codes_S.max()) + 1,
     )
     inputs = EpisodeInputs(
-        x_RFH=x_RFH[:support],
+        x_RFH=np.concatenate([x_RFH[:support], x_RFH[references]]),
         stats_FJ=scaling.stats_FJ,
         usable_F=scaling.usable_F,
         fit_rows=len(x_RFH),

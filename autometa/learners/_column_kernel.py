@@ -6,7 +6,9 @@ then compared by a weighted sum of two kernels,
     linear   x_r . x_s,                    x = 1.5 exp(o_0) (z or rank-gauss mixture) / sqrt(F)
     Laplace  4 exp(-sum_f |u_rf - u_sf|),  u = exp(o_3) (z or rank-gauss mixture) / F
 
-which a gate weighs by how well each fits the labelled rows (``_kernel_gate.py``), and a linear head
+and by two kernels that compare them by way of rows without labels (``smoothing: true``,
+``_smoothing.py``; their likeness is exp(-2 sum_f |u_rf - u_sf|)). A gate weighs the kernels by how
+well each fits the labelled rows (``gate: true``, ``_kernel_gate.py``), and a linear head
 on the features of that kernel is fitted to the labelled rows: in closed form (``head: ridge``,
 ``_ridge_head.py``), or by gradient steps from class prototypes (``head: descent``,
 ``_kernel_head.py``).
@@ -21,8 +23,6 @@ Everything is symmetric in the classes and in the columns, so that any number of
 """
 
 from __future__ import annotations
-
-import math
 
 import torch
 from torch import Tensor, nn
@@ -40,20 +40,24 @@ from autometa.learners._kernel_head import KernelHead
 from autometa.learners._recorded import recorded_scales
 from autometa.learners._ridge_head import RidgeHead
 from autometa.learners._scale_descent import bounded, descend_scales
+from autometa.learners._smoothing import KERNELS as SMOOTHED_KERNELS
+from autometa.learners._smoothing import smoothed, smoothing_of
 from autometa.learners._temperature import TEMPERATURE_WEIGHTS, temperature
 
 _START = (0.0, 0.0, -0.5, -0.3)
 """Log-scale and mixing logit of the linear kernel, then mixing logit and log-scale of the Laplace
 kernel, which starts with slightly smaller scales and more rank-gauss."""
-_LOG_LAPLACE = math.log(4.0)
-_KERNELS = 2
+_LAPLACE = 4.0
+_LOG_WEIGHTS = (0.0, -1.0)
+_LOG_WEIGHT_SMOOTHED = -1.5
 
 
 class ColumnKernel(AbstractLearner):
     """Column network, linear and Laplace kernel, gate, and a head in dual form.
 
     Args:
-        config: width, depth, adapt, inner_lr, inner_steps, gate, head, head_lr and head_steps.
+        config: width, depth, adapt, inner_lr, inner_steps, smoothing, gate, head, head_lr and
+            head_steps.
         generator: source of the initial weights.
     """
 
@@ -63,7 +67,10 @@ class ColumnKernel(AbstractLearner):
         self.column_network = column_network(
             _START, width=config.width, depth=config.depth, generator=generator
         )
-        self.log_kernel_weights = nn.Parameter(torch.tensor([0.0, -1.0]))
+        log_weights = list(_LOG_WEIGHTS)
+        if config.smoothing:
+            log_weights += [_LOG_WEIGHT_SMOOTHED] * SMOOTHED_KERNELS
+        self.log_kernel_weights = nn.Parameter(torch.tensor(log_weights))
         moves_scales = config.adapt == "head+scales"
         self.head: RidgeHead | KernelHead = (
             RidgeHead()
@@ -73,7 +80,7 @@ class ColumnKernel(AbstractLearner):
                 head_steps=config.head_steps if moves_scales else config.inner_steps,
             )
         )
-        self.gate = KernelGate(_KERNELS, generator=generator) if config.gate else None
+        self.gate = KernelGate(len(log_weights), generator=generator) if config.gate else None
         self.log_temperature = nn.Parameter(torch.zeros(TEMPERATURE_WEIGHTS))
         if moves_scales:
             self.log_scale_gain = nn.Parameter(torch.tensor(0.7))
@@ -81,10 +88,7 @@ class ColumnKernel(AbstractLearner):
 
     def adapt(self, batch: EpisodeBatch) -> Adapted:
         """Reads the columns, moves their scales where configured, and fits the head."""
-        adapted = self._scales(batch)
-        linear_TSF, laplace_TSF = _scaled(batch.x_support_TSFH, adapted)
-        adapted |= {"linear_support": linear_TSF, "laplace_support": laplace_TSF}
-        return adapted | self._fitted(_kernels(adapted, linear_TSF, laplace_TSF), batch)
+        return self._adapted(batch)[0]
 
     def predict(self, adapted: Adapted, x_TQFH: Tensor) -> Tensor:
         """Compares query rows with the support rows and applies the fitted head."""
@@ -93,14 +97,26 @@ class ColumnKernel(AbstractLearner):
 
     def forward(self, batch: EpisodeBatch) -> Tensor:
         """Returns what ``adapt`` and ``predict`` give, from kernels of all rows at once (TQW)."""
+        adapted, kernels_TNRS = self._adapted(batch)
+        return self._logits(adapted, kernels_TNRS[:, :, batch.support_rows :])
+
+    def _adapted(self, batch: EpisodeBatch) -> tuple[Adapted, Tensor]:
+        """Returns the adapted state, and the kernels of all rows with the support rows (TNRS)."""
         adapted = self._scales(batch)
         support = batch.support_rows
         linear_TRF, laplace_TRF = _scaled(batch.x_TRFH, adapted)
         adapted["linear_support"] = linear_TRF[:, :support]
-        adapted["laplace_support"] = laplace_TRF[:, :support]
-        kernels_TNRS = _kernels(adapted, linear_TRF, laplace_TRF)
-        adapted |= self._fitted(kernels_TNRS[:, :, :support], batch)
-        return self._logits(adapted, kernels_TNRS[:, :, support:])
+        if self.config.smoothing:
+            out_of_sight_TV1 = ~batch.visible_TR[..., None]
+            adapted["reference"] = laplace_TRF.masked_fill(out_of_sight_TV1, 0.0)
+            likeness_TRV = _likeness(laplace_TRF, adapted["reference"])
+            likeness_TVV = likeness_TRV.masked_fill(out_of_sight_TV1, 0.0).square()
+            adapted |= smoothing_of(likeness_TVV, batch.visible_TR, support=support)
+        else:
+            adapted["reference"] = laplace_TRF[:, :support]
+            likeness_TRV = _likeness(laplace_TRF, adapted["reference"])
+        kernels_TNRS = _kernels_from(adapted, linear_TRF, likeness_TRV)
+        return adapted | self._fitted(kernels_TNRS[:, :, :support], batch), kernels_TNRS
 
     def _scales(self, batch: EpisodeBatch) -> Adapted:
         """Returns how columns are mixed and scaled."""
@@ -161,10 +177,27 @@ def _scaled(x_TRFH: Tensor, adapted: Adapted) -> tuple[Tensor, Tensor]:
 
 
 def _kernels(adapted: Adapted, linear_TRF: Tensor, laplace_TRF: Tensor) -> Tensor:
-    """Returns both kernels of rows with the support rows (TNRS)."""
-    linear_TRS = linear_TRF @ adapted["linear_support"].mT
-    distance_TRS = torch.cdist(laplace_TRF, adapted["laplace_support"].contiguous(), p=1.0)
-    return torch.stack([linear_TRS, torch.exp(_LOG_LAPLACE - distance_TRS)], 1)
+    """Returns the kernels of rows with the support rows (TNRS)."""
+    return _kernels_from(adapted, linear_TRF, _likeness(laplace_TRF, adapted["reference"]))
+
+
+def _likeness(laplace_TRF: Tensor, reference_TVF: Tensor) -> Tensor:
+    """Returns exp(-L1 distance) of rows and reference rows (TRV)."""
+    return torch.exp(-torch.cdist(laplace_TRF, reference_TVF.contiguous(), p=1.0))
+
+
+def _kernels_from(adapted: Adapted, linear_TRF: Tensor, likeness_TRV: Tensor) -> Tensor:
+    support = adapted["linear_support"].shape[1]
+    plain_TNRS = torch.stack(
+        [
+            linear_TRF @ adapted["linear_support"].mT,
+            _LAPLACE * likeness_TRV[:, :, :support],
+        ],
+        1,
+    )
+    if "smoothing_maps" not in adapted:
+        return plain_TNRS
+    return torch.cat([plain_TNRS, smoothed(likeness_TRV.square(), adapted)], 1)
 
 
 def _weighted(kernels_TNRS: Tensor, weights_TN: Tensor) -> Tensor:

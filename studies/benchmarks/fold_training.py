@@ -21,6 +21,7 @@ SEARCHED: Mapping[str, Mapping[str, Any]] = {
     "column_kernel": {
         "head": {"choices": ["ridge", "descent"]},
         "gate": {"choices": [True, False]},
+        "smoothing": {"choices": [True, False]},
         "adapt": {"choices": ["head", "head+scales"]},
         "inner_lr": {"low": 0.01, "high": 3.0, "log": True},
         "inner_steps": {"low": 1, "high": 10},

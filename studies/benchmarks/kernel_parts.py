@@ -1,4 +1,4 @@
-"""What each part of ``column_kernel`` is worth: its gate, its head, its inner loop.
+"""What each part of ``column_kernel`` is worth: smoothing, gate, head, inner loop.
 
 Fixed before the runs:
 
@@ -41,11 +41,14 @@ _DIVISIONS = 3
 _MOVED: Literal["head+scales"] = "head+scales"
 _CONTENDERS = {
     "all parts": ColumnKernelConfig(adapt=_MOVED),
+    "scales fixed (default)": ColumnKernelConfig(),
+    "no smoothing": ColumnKernelConfig(adapt=_MOVED, smoothing=False),
     "no gate": ColumnKernelConfig(adapt=_MOVED, gate=False),
     "head by descent": ColumnKernelConfig(adapt=_MOVED, head="descent"),
-    "scales fixed": ColumnKernelConfig(adapt="head"),
-    "no gate, head by descent": ColumnKernelConfig(adapt=_MOVED, gate=False, head="descent"),
-    "no gate, scales fixed": ColumnKernelConfig(gate=False, adapt="head"),
+    "no smoothing, scales fixed": ColumnKernelConfig(smoothing=False),
+    "no smoothing, no gate, head by descent": ColumnKernelConfig(
+        adapt=_MOVED, smoothing=False, gate=False, head="descent"
+    ),
 }
 
 

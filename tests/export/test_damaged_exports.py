@@ -81,7 +81,7 @@ def test_changed_scores_are_noticed(export: Path) -> None:
 
 def test_a_newer_schema_asks_for_an_upgrade(export: Path) -> None:
     """An export of a later autometa is refused with the remedy."""
-    edit(export, "schema_version: 2", "schema_version: 3")
+    edit(export, "schema_version: 3", "schema_version: 4")
 
     with pytest.raises(UserError, match="made by a newer autometa: upgrade"):
         load(export)
@@ -90,9 +90,9 @@ def test_a_newer_schema_asks_for_an_upgrade(export: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ("schema_version: 2", "schema_version: one", "schema_version must be a number"),
-        ("schema_version: 2", "schema_version: true", "schema_version must be a number"),
-        ("schema_version: 2", "version: 2", "schema_version is missing"),
+        ("schema_version: 3", "schema_version: one", "schema_version must be a number"),
+        ("schema_version: 3", "schema_version: true", "schema_version must be a number"),
+        ("schema_version: 3", "version: 2", "schema_version is missing"),
         ("\ntraining:", "\ntrainings:", "section training is missing"),
         ("name: column_kernel", "title: column_kernel", "learner.name is missing"),
         ("inner_steps: 2", "inner_steps: -2", "inner_steps"),

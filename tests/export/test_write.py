@@ -47,7 +47,7 @@ def test_the_configuration_can_be_pasted_into_a_study_file(export: Path) -> None
     """The learner stands under its study-file name with every value, searched or default."""
     document = parse_yaml((export / "meta_config.yaml").read_text())
 
-    assert document["schema_version"] == 2
+    assert document["schema_version"] == 3
     assert next(iter(document["learner"])) == "name"
     assert ColumnKernelConfig(**document["learner"]) == ColumnKernelConfig(
         inner_steps=2, width=8, depth=2

@@ -110,10 +110,13 @@ def test_small_steps_lower_the_support_loss(
 def test_adaptation_never_reads_query_rows_or_labels(
     name: str, fields: dict[str, str], batch: EpisodeBatch, make_learner: MakeLearner
 ) -> None:
-    """Poisoned query cells, labels and masks leave the adapted state as it was."""
+    """Poisoned labels and masks, and cells out of sight, leave the adapted state as it was."""
     learner = make_learner(name, **fields)
+    visible_TR = batch.visible_TR.clone()
+    visible_TR[:, batch.support_rows + 2 :] = False
+    batch = dataclasses.replace(batch, visible_TR=visible_TR)
     x_TRFH, row_mask_TR = batch.x_TRFH.clone(), batch.row_mask_TR.clone()
-    x_TRFH[:, batch.support_rows :] = float("nan")
+    x_TRFH[:, batch.support_rows + 2 :] = float("nan")
     row_mask_TR[:, batch.support_rows :] = False
     poisoned = dataclasses.replace(
         batch, x_TRFH=x_TRFH, row_mask_TR=row_mask_TR, y_TQ=torch.full_like(batch.y_TQ, 10**6)
@@ -218,6 +221,7 @@ def test_the_order_of_support_rows_has_no_effect(
         x_TRFH=batch.x_TRFH[:, rows],
         y_TS=batch.y_TS[:, order],
         row_mask_TR=batch.row_mask_TR[:, rows],
+        visible_TR=batch.visible_TR[:, rows],
     )
 
     torch.testing.assert_close(learner(shuffled), learner(batch), rtol=0, atol=1e-9)

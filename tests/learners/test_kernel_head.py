@@ -67,7 +67,13 @@ def test_balanced_tasks_give_the_published_logits(
     """With equal counts the learner is the kernel classifier of the design, step for step."""
     batch = pack_([draw_([shot] * 3, 6, seed=seed) for seed in range(2)])
     learner = make_learner(
-        "column_kernel", adapt="head", head="descent", gate=False, inner_lr=0.8, inner_steps=steps
+        "column_kernel",
+        adapt="head",
+        head="descent",
+        gate=False,
+        smoothing=False,
+        inner_lr=0.8,
+        inner_steps=steps,
     )
     assert isinstance(learner, ColumnKernel)
     outputs_TFO = learner.column_network(batch.column_statistics_TFJ)
@@ -103,7 +109,13 @@ def test_dual_steps_are_gradient_steps_on_an_explicit_head(
 ) -> None:
     """With the linear kernel alone, moving alpha is descending a weight matrix on the features."""
     learner = make_learner(
-        "column_kernel", adapt="head", head="descent", gate=False, inner_lr=0.5, inner_steps=7
+        "column_kernel",
+        adapt="head",
+        head="descent",
+        gate=False,
+        smoothing=False,
+        inner_lr=0.5,
+        inner_steps=7,
     )
     assert isinstance(learner, ColumnKernel)
     head = learner.head
