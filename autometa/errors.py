@@ -5,6 +5,11 @@
     ├── RunError  (RuntimeError)   a storage, data set or worker failed while running; exit code 1
     └── StoppedError               a signal asked to stop; exit code 130 (SIGINT) or 143 (SIGTERM)
 
+Warnings of its own are of a kind too, so that the command line can tell them to users:
+
+    AutometaWarning (UserWarning)
+    └── UnfamiliarTableWarning     a table far from those of meta-training
+
 A message states the rule that was broken, the value that was given, and the remedy.
 """
 
@@ -25,6 +30,14 @@ class UserError(AutometaError, ValueError):
 
 class RunError(AutometaError, RuntimeError):
     """Something failed while running, although what the user gave was acceptable."""
+
+
+class AutometaWarning(UserWarning):
+    """Something that a user should know, although it stops nothing."""
+
+
+class UnfamiliarTableWarning(AutometaWarning):
+    """A table lies far outside those that a learner was meta-trained on."""
 
 
 class StoppedError(AutometaError):

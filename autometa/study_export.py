@@ -19,7 +19,14 @@ from optuna.trial import TrialState
 from autometa.config import StudySpec
 from autometa.errors import UserError
 from autometa.evaluation import EvaluationTask, ScoreSheet, score_learner
-from autometa.export import Export, Provenance, read_export, write_card, write_export
+from autometa.export import (
+    Export,
+    Provenance,
+    read_export,
+    seen_figures,
+    write_card,
+    write_export,
+)
 from autometa.learners import AbstractLearner
 from autometa.search import (
     LEARNER_METHOD,
@@ -222,6 +229,7 @@ def _provenance(study: optuna.Study, data: StudyData, *, trial: int) -> Provenan
             {"family": family, "role": role, **seen}
             for (role, family), seen in sorted(families.items())
         ],
+        "figures_seen": seen_figures(data.tables_by_role()["train"]),
         "budget": {
             "trials": trials_done(study),
             "seconds": round(spent_seconds(study)),

@@ -8,6 +8,7 @@ from autometa.export._classifier import FewShotClassifier as FewShotClassifier
 from autometa.export._classifier import load as load
 from autometa.export._drawing import drawing as drawing
 from autometa.export._evaluate import evaluate_export as evaluate_export
+from autometa.export._familiarity import seen_figures as seen_figures
 from autometa.export._meta_config import SCHEMA_VERSION as SCHEMA_VERSION
 from autometa.export._meta_config import FamilySeen as FamilySeen
 from autometa.export._meta_config import Provenance as Provenance
@@ -31,6 +32,7 @@ __all__ = [
     "predict_csv",
     "read_export",
     "require_replaceable",
+    "seen_figures",
     "write_card",
     "write_export",
 ]

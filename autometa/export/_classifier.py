@@ -15,7 +15,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from autometa.episodes import Episode, EpisodeBatch, EpisodeInputs, assemble, principal_axes
-from autometa.errors import RunError, UserError
+from autometa.errors import AutometaWarning, RunError, UnfamiliarTableWarning, UserError
+from autometa.export._familiarity import far_figures
 from autometa.export._frames import Columns, balanced_rows, classes_and_codes
 from autometa.export._read import read_export
 from autometa.learners import Adapted
@@ -74,6 +75,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Args:
             X: labelled rows: a frame (mixed columns, missing cells) or an array or nested list.
                 Of more than 1,000 rows a class-balanced sample is adapted to, with a warning.
+                A table far from those of meta-training gives an ``UnfamiliarTableWarning``.
             y: the class of each row: texts, whole numbers, booleans or a categorical.
             X_unlabelled: further rows of the same table, such as those to be predicted, which make
                 the encoding of the columns better, and tell some learners which rows are alike;
@@ -84,7 +86,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 no column tells rows apart.
             RunError: adaptation gave numbers that are not finite.
         """
-        learner = read_export(self.export).learner()
+        export = read_export(self.export)
+        learner = export.learner()
         columns, frame = Columns.of(X)
         classes, codes = classes_and_codes(y, len(frame))
         rng = np.random.default_rng(0)
@@ -95,7 +98,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"FewShotClassifier adapts to {MAX_SUPPORT_ROWS} rows at most; got {len(frame)}, "
                 f"of which a class-balanced sample of {len(support)} is used: for tables of this "
                 "size consider a gradient-boosted forest",
-                UserWarning,
+                AutometaWarning,
                 stacklevel=2,
             )
         known = frame.iloc[support]
@@ -110,6 +113,20 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise UserError(
                 "X must have a column that tells rows apart; got none "
                 f"({reasons or 'every column is constant'}): add a column or further rows"
+            )
+        far = far_figures(
+            export.provenance.get("figures_seen", {}),
+            scaling.stats_FJ,
+            scaling.usable_F,
+            classes=len(classes),
+        )
+        if far:
+            warnings.warn(
+                f"this table lies far outside those of meta-training ({'; '.join(far)}): a "
+                "classical model may do better, compare them by cross-validation or with "
+                "`autometa evaluate`",
+                UnfamiliarTableWarning,
+                stacklevel=2,
             )
         with _one_thread(), torch.no_grad():
             batch = _support_batch(

@@ -71,6 +71,7 @@ class Provenance(TypedDict, total=False):
     weights_of: str
     test_reads: int
     families_seen: list[FamilySeen]
+    figures_seen: dict[str, list[float]]
     budget: dict[str, Any]
     versions: dict[str, str]
     fingerprint: str

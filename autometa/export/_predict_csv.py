@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from autometa.errors import UserError
+from autometa.errors import AutometaWarning, UserError
 from autometa.export._classifier import FewShotClassifier
 from autometa.logging import get_logger
 from autometa.tables import read_frame
@@ -63,7 +64,11 @@ def predict_csv(
     if target in rows.columns:
         _logger.warning("the column %r of %s is the target and is ignored", target, rows_path)
     rows = rows[list(support.columns)]
-    classifier = FewShotClassifier(export=export).fit(support, labels, X_unlabelled=rows)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", AutometaWarning)
+        classifier = FewShotClassifier(export=export).fit(support, labels, X_unlabelled=rows)
+    for warning in caught:
+        _logger.warning("%s", warning.message)
     return _as_frame(classifier.classes_, classifier.predict_proba(rows))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,6 +123,7 @@ def read_export(path: str | Path | None = None) -> Export:
         sha256=document["files"],
     )
     _require_families(export)
+    _require_figures(export)
     export.learner()  # refuses weights of another configuration now, not at the first use
     return export
 
@@ -151,3 +153,20 @@ def _require_families(export: Export) -> None:
             f"provenance.families_seen of an export must list families; that of {export.path} "
             "does not: export the study again"
         )
+
+
+def _require_figures(export: Export) -> None:
+    seen = export.provenance.get("figures_seen", {})
+    if not isinstance(seen, dict) or not all(_is_range(ends) for ends in seen.values()):
+        raise UserError(
+            "provenance.figures_seen of an export must give a smallest and a largest number for "
+            f"each figure; that of {export.path} does not: export the study again"
+        )
+
+
+def _is_range(ends: Any) -> bool:
+    return (
+        isinstance(ends, list)
+        and len(ends) == len(("low", "high"))
+        and all(isinstance(end, int | float) and math.isfinite(end) for end in ends)
+    )

@@ -6,10 +6,10 @@ Fixed before the runs:
   learners that have seen neither it nor its family. 2,000 random tables are added to training.
 - ``autometa``: in each fold a study (``--minutes`` of search, K = 1 to 20, unlabelled) on the
   fold's training tables alone, a quarter of whose families validate, chooses head, gate, smoothing,
-  adapt, inner_lr, inner_steps, width and depth; that configuration is then trained on all of the fold's
-  training tables, 6,000 outer steps, seed 0. ``autometa default``: the package's configuration,
-  untouched, trained alike. ``prototype`` (with ``--prototype DIR``): 240 seconds of CPU on the
-  same tables, by its own recipe.
+  adapt, inner_lr, inner_steps, width and depth; that configuration is then trained on all of the
+  fold's training tables, 6,000 outer steps, seed 0. ``autometa default``: the package's
+  configuration, untouched, trained alike. ``prototype`` (with ``--prototype DIR``): 240 seconds of
+  CPU on the same tables, by its own recipe.
 - Episodes: up to 5 ways, 15 queries per class, K = 1, 3, 5, 10, 20, 30 episodes per table, setting
   and K. Every baseline on the same episodes.
 - Reported in each setting (unlabelled, transductive, inductive) and at each K: accuracy as mean

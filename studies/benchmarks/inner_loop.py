@@ -5,9 +5,9 @@ Fixed before the runs:
 - Factors: what the learner reads (``padded`` columns, ``projected`` principal components,
   ``columns`` through their statistics); what adapts (the ``head`` alone or ``all`` weights of an
   MLP; for columns also the kernel's ``head`` and ``head+scales``, with the head by descent, no
-  gate and no smoothing, so that nothing but the inner loop differs); inner steps 1, 3, 10, 25; inner rates 0.1 and
-  1: 64 learners, 3 seeds. Width 64 and depth 2 for the MLPs, 48 and 3 for the kernels. Where scales
-  adapt, steps and rate are theirs, and the head takes ten steps at rate 1.
+  gate and no smoothing, so that nothing but the inner loop differs); inner steps 1, 3, 10, 25;
+  inner rates 0.1 and 1: 64 learners, 3 seeds. Width 64 and depth 2 for the MLPs, 48 and 3 for the
+  kernels. Where scales adapt, steps and rate are theirs, and the head takes ten steps at rate 1.
 - Equal compute: 45 seconds of CPU of meta-training each (5 with ``--quick``), as many outer steps
   as fit, by a cosine over that number; outer rate 0.005. A learner that diverges gets the lowest
   accuracy that any learner has in a family.
