@@ -77,7 +77,7 @@ def export_confirmed(
         UserError: the target exists and is no export.
         RunError: the disk is full or not writable.
     """
-    provenance = _provenance(study, data, trial=winner.trial)
+    provenance = provenance_of(study, data, trial=winner.trial)
     provenance["seeds"] |= {"winner": fresh_seed(data.spec.search.seed, winner.seed_index)}
     provenance["confirmed"] = [
         {"trial": run.trial, "seed_index": run.seed_index, "value": run.value} for run in confirmed
@@ -147,7 +147,7 @@ def export_trial(study: optuna.Study, number: int, target: Path) -> Export:
     )
     assert last.learner is not None
     assert last.sheet is not None
-    provenance = _provenance(study, data, trial=number)
+    provenance = provenance_of(study, data, trial=number)
     sheet = ScoreSheet.concat([data.baselines(tasks), last.sheet])
     return _write(target, last.learner, data, sheet, provenance)
 
@@ -175,7 +175,7 @@ def _write(
     sheet: ScoreSheet,
     provenance: Provenance,
 ) -> Export:
-    sections = _sections(data)
+    sections = exported_sections(data)
     card = write_card(
         learner=learner,
         spec=sections,
@@ -189,7 +189,8 @@ def _write(
     return read_export(target)
 
 
-def _sections(data: StudyData) -> dict[str, Any]:
+def exported_sections(data: StudyData) -> dict[str, Any]:
+    """Returns the sections of the study file that an export keeps, tables by name."""
     spec = data.spec
     return {
         "episodes": spec.episodes.model_dump(mode="json"),
@@ -210,7 +211,8 @@ def _synthetic_summary(spec: StudySpec, role: str) -> list[str]:
     ]
 
 
-def _provenance(study: optuna.Study, data: StudyData, *, trial: int) -> Provenance:
+def provenance_of(study: optuna.Study, data: StudyData, *, trial: int) -> Provenance:
+    """Returns where an export of a trial comes from: tables, budget, seeds and versions."""
     spec = data.spec
     families: dict[tuple[str, str], dict[str, list[str]]] = {}
     for role, tables in data.tables_by_role().items():

@@ -10,27 +10,51 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autometa.atomic import folder_written_atomically
-from autometa.cli._printing import clean, hush_optuna, log_to_stderr, tell
+from autometa.cli._printing import clean, hush_optuna, log_to_stderr, say, tell
 from autometa.cli._studies import WINNER, StorageOption
 from autometa.errors import RunError, UserError
 
 if TYPE_CHECKING:
     from autometa.export import Export
 
+_TOLD = 10
+
 
 def export(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")],
+    *,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write.")],
     storage: StorageOption = None,
     trial: Annotated[
         int | None,
         typer.Option("--trial", metavar="N", min=0, help="A trial instead of the winner."),
     ] = None,
+    refit: Annotated[
+        bool,
+        typer.Option("--refit", help="Train the winner again, on the tables of every role."),
+    ] = False,
+    outer_steps: Annotated[
+        int | None,
+        typer.Option(
+            "--outer-steps",
+            metavar="N",
+            min=1,
+            max=1_000_000,
+            help="Outer steps of --refit; those of the study where left out.",
+        ),
+    ] = None,
 ) -> None:
     """Write the classifier that a study has found to a folder.
 
-    Without --trial it is the confirmed winner, with the weights that were tested.
+    Without --trial it is the confirmed winner, with the weights that were tested. With --refit its
+    configuration is trained once more, validation and test tables included: that is for use, and
+    its card quotes the score from before.
     """
+    if refit and trial is not None:
+        raise UserError("--refit trains the confirmed winner again: leave out --refit or --trial")
+    if outer_steps is not None and not refit:
+        raise UserError("--outer-steps belongs to --refit: add it, or leave out --outer-steps")
+
     from autometa.storages import load_study, open_storage
 
     hush_optuna()
@@ -46,7 +70,11 @@ def export(
 
     # Before a trial is trained again, which may take minutes.
     require_replaceable(Path(os.path.abspath(output)))
-    if trial is None:
+    if refit:
+        from autometa.study_refit import export_refit
+
+        written = export_refit(opened, output, outer_steps=outer_steps, on_step=_told)
+    elif trial is None:
         from autometa.search import run_folder_of
 
         written = copy_export(run_folder_of(study) / "export", output)
@@ -55,6 +83,12 @@ def export(
 
         written = export_trial(opened, trial, output)
     tell(clean(f"{output}: {written.config.name} of trial {written.provenance.get('trial')}"))
+
+
+def _told(done: int, steps: int) -> None:
+    """Tells of the training, ten times in all."""
+    if done % max(1, steps // _TOLD) == 0:
+        say(f"trained {done}/{steps} outer steps")
 
 
 def copy_export(source: Path, target: Path) -> Export:

@@ -58,6 +58,7 @@ def write_card(
     """
     sections = [
         _introduction(learner, provenance),
+        *_refit(provenance),
         scores_section(
             sheet,
             method=method,
@@ -84,6 +85,17 @@ def _introduction(learner: AbstractLearner, provenance: Mapping[str, Any]) -> st
         "labelled rows; nothing is tuned on the new table. Its meta-parameters were found by the "
         f"study `{study}`."
     )
+
+
+def _refit(provenance: Mapping[str, Any]) -> list[str]:
+    if "refit_of" not in provenance:
+        return []
+    return [
+        "**Trained again on all tables.** After the study had chosen and tested its winner, the "
+        "winner's meta-configuration was trained once more, on the tables of every role. The "
+        f"scores below are of the weights before (sha256 {provenance['refit_of'][:16]}), which had "
+        "not seen the test tables; the weights in this folder have, and are scored nowhere."
+    ]
 
 
 def _limits(spec: Mapping[str, Any]) -> str:

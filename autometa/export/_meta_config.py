@@ -70,6 +70,7 @@ class Provenance(TypedDict, total=False):
     confirmed: list[dict[str, Any]]
     weights_of: str
     test_reads: int
+    refit_of: str
     families_seen: list[FamilySeen]
     figures_seen: dict[str, list[float]]
     budget: dict[str, Any]

@@ -1,9 +1,9 @@
-"""Supports as they come: the pretrained export where classes have unequal numbers of rows.
+"""Supports as they come: an export where classes have unequal numbers of rows.
 
 Fixed before the runs:
 
-- The weights that come with the package, which were trained with equal and unequal counts alike.
-- Tables with role ``validation`` in the folder's ``index.csv``, which they have not seen. Weights
+- The export of ``index_tables.py --study learners``, whose training saw equal and unequal counts.
+- Tables with role ``validation`` in the folder's ``index.csv``, which it has not seen. Weights
   of earlier designs were read on these tables with equal counts (``index_tables.py`` says when).
 - Setting unlabelled, K = 1, 5, 10, 15 queries per class, 20 episodes per table and K, drawn three
   ways: ``equal`` (K rows of each class), ``unequal`` (1 to 2K-1, at random) and ``natural`` (as
@@ -13,7 +13,7 @@ Fixed before the runs:
   baseline on the same episodes, with a 95 % bootstrap interval over families; log-loss.
 - ``--check``: above logistic regression at each K, however the rows are drawn.
 
-    python studies/benchmarks/support_counts.py --tables DIR --check
+    python studies/benchmarks/support_counts.py --tables DIR --export DIR --check
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ def parse_arguments() -> argparse.Namespace:
     """Returns the command line's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tables", type=Path, required=True, help="folder with index.csv")
+    parser.add_argument("--export", type=Path, required=True, help="folder of an export")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="two episodes per table and K")
     parser.add_argument("--json", type=Path, help="write the figures here")
@@ -85,7 +86,7 @@ def markdown(found: list[dict[str, Any]]) -> str:
         "# Supports with unequal numbers of rows per class",
         "",
         "Made by `studies/benchmarks/support_counts.py`; its docstring says what was fixed before "
-        "the run. The pretrained export on families that it has not seen, setting unlabelled. "
+        "the run. An export on families that it has not seen, setting unlabelled. "
         "Accuracy in %, mean over families; advantages in points with a 95 % interval by bootstrap "
         "over families; nats are those of log-loss below logistic regression's.",
         "",
@@ -119,7 +120,7 @@ def main() -> int:
     found = []
     for counts, ways in _DRAWINGS:
         sheet = evaluate_export(
-            None,
+            options.export,
             tables,
             shots=_SHOTS,
             settings=("unlabelled",),

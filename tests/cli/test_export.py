@@ -56,7 +56,44 @@ def test_a_chosen_trial_is_exported(in_finished: Run) -> None:
     assert read_export("chosen").provenance["trial"] == number
 
 
-@pytest.mark.parametrize("options", [[], ["--trial", "0"]])
+def test_the_winner_is_trained_again_on_all_tables(in_finished: Run) -> None:
+    """--refit has other weights, has seen every family, and says that its scores are older."""
+    result = in_finished("export", "tiny", "-o", "refit", "--refit", "--outer-steps", "6")
+
+    assert result.code == 0, result.err
+    assert "trained 6/6 outer steps" in result.err
+    winner, again = read_export(WINNER), read_export("refit")
+    assert again.config == winner.config
+    assert again.sha256["weights.safetensors"] != winner.sha256["weights.safetensors"]
+    seen = {entry["family"] for entry in winner.provenance["families_seen"]}
+    assert again.families_seen() == seen >= winner.families_seen()
+    assert again.spec["training"]["outer_steps"] == 6
+    assert again.provenance["refit_of"] == winner.sha256["weights.safetensors"]
+    assert again.sheet().frame.equals(winner.sheet().frame)
+    assert "Trained again on all tables" in Path("refit/card.md").read_text()
+    assert "Trained again" not in (WINNER / "card.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--refit", "--trial", "0"], "leave out --refit or --trial"),
+        (["--outer-steps", "5"], "--outer-steps belongs to --refit"),
+        (["--refit", "--outer-steps", "0"], "--outer-steps"),
+    ],
+)
+def test_options_that_contradict_are_refused(
+    options: list[str], told: str, in_finished: Run
+) -> None:
+    """One sentence, exit code 2, nothing written."""
+    result = in_finished("export", "tiny", "-o", "refit", *options)
+
+    assert result.code == 2
+    assert told in result.err
+    assert not Path("refit").exists()
+
+
+@pytest.mark.parametrize("options", [[], ["--trial", "0"], ["--refit"]])
 def test_other_files_are_never_replaced(options: list[str], in_finished: Run) -> None:
     """A folder with anything else in it is refused and left as it was."""
     Path("mine").mkdir()
