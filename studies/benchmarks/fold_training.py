@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from autometa.tune import RESERVED_SHARE, tune
 
 STEPS = 6000
 RATE = 0.004
+_PROBED_STEPS = 40
 
 
 SEARCHED: Mapping[str, Mapping[str, Any]] = {
@@ -107,6 +109,39 @@ def trained(
     loop = OuterLoop(learner, episodes.batch, outer_steps=steps, outer_lr=RATE)
     loop.run_until(steps)
     return loop.averaged()
+
+
+def trained_for(
+    seconds: float,
+    config: LearnerConfig,
+    real: Sequence[ScaledTable],
+    synthetic: Sequence[ScaledTable],
+    *,
+    seed: int,
+    outer_lr: float = RATE,
+) -> tuple[AbstractLearner, int]:
+    """Returns a learner that is meta-trained for so much CPU time, and its number of outer steps.
+
+    As many steps as fit, by a cosine over that number.
+
+    Raises:
+        DivergedError: losses were not finite too often.
+    """
+    learner = build_learner(config, seed=seed)
+    episodes = stream(
+        real, synthetic, seed=seed, components=learner.components, reuse=TRAINING.reuse
+    )
+    probe = OuterLoop(
+        build_learner(config, seed=seed), episodes.batch, outer_steps=2000, outer_lr=outer_lr
+    )
+    started = time.process_time()
+    probe.run_until(_PROBED_STEPS)
+    # Drawing is dearer at first, when each step brings a batch: a low guess of what fits.
+    per_step = (time.process_time() - started) / _PROBED_STEPS
+    steps = max(_PROBED_STEPS, int(seconds / per_step))
+    loop = OuterLoop(learner, episodes.batch, outer_steps=steps, outer_lr=outer_lr)
+    loop.run_until(steps)
+    return loop.averaged(), steps
 
 
 def default_config() -> LearnerConfig:

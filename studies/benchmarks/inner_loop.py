@@ -29,7 +29,6 @@ import functools
 import itertools
 import json
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -40,9 +39,9 @@ from typing import Any
 import numpy as np
 import torch
 from benchmark_page import RESULTS, publish
+from fold_training import trained_for
 from inner_loop_page import page
 from table_folds import tasks_of
-from training_streams import TRAINING, stream
 
 from autometa.config import (
     ColumnKernelConfig,
@@ -52,14 +51,13 @@ from autometa.config import (
     SyntheticSource,
 )
 from autometa.evaluation import EvaluationTask, score_learner
-from autometa.learners import DivergedError, OuterLoop, build_learner
+from autometa.learners import DivergedError, build_learner
 from autometa.tables import ScaledTable, load_source
 
 _SECONDS, _QUICK_SECONDS = 45.0, 5.0
 _SHOTS = (1, 5, 10)
 _EPISODES = 20
 _RATE = 0.005
-_PROBED_STEPS = 40
 _STEPS, _RATES, _SEEDS = (1, 3, 10, 25), (0.1, 1.0), (0, 1, 2)
 _READS = ("padded", "projected", "columns")
 
@@ -132,24 +130,13 @@ def scored(cell: Cell, seconds: float, folder: Path) -> dict[str, Any]:
     """Returns a learner's accuracy by family, and how many outer steps it took."""
     real, synthetic, tasks = shelf(folder)
     config = cell.config()
-    learner = build_learner(config, seed=cell.seed)
-    episodes = stream(
-        real, synthetic, seed=cell.seed, components=learner.components, reuse=TRAINING.reuse
-    )
-    probe = OuterLoop(
-        build_learner(config, seed=cell.seed), episodes.batch, outer_steps=2000, outer_lr=_RATE
-    )
     is_diverged, steps = False, 0
     try:
-        started = time.process_time()
-        probe.run_until(_PROBED_STEPS)
-        # Drawing is dearer at first, when each step brings a batch: a low guess of what fits.
-        steps = max(_PROBED_STEPS, int(seconds * _PROBED_STEPS / (time.process_time() - started)))
-        loop = OuterLoop(learner, episodes.batch, outer_steps=steps, outer_lr=_RATE)
-        loop.run_until(steps)
-        learner = loop.averaged()
+        learner, steps = trained_for(
+            seconds, config, real, synthetic, seed=cell.seed, outer_lr=_RATE
+        )
     except DivergedError:
-        is_diverged = True
+        is_diverged, learner = True, build_learner(config, seed=cell.seed)
     frame = score_learner(learner, tasks, method="learner").frame
     if is_diverged:
         frame["accuracy"] = np.nan
