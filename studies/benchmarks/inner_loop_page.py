@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from benchmark_page import origin, table
 from paired_tests import holm
+from picture import picture_lines, save_picture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _KEYS = ["backbone", "reads", "adapts", "inner_steps", "inner_lr"]
 
 
-def page(found: Sequence[dict[str, Any]]) -> tuple[list[str], dict[str, Any]]:
+def page(found: Sequence[dict[str, Any]], picture: Path | None) -> tuple[list[str], dict[str, Any]]:
     """Returns the lines of the page and the figures.
 
     Args:
         found: of every learner its factors, whether it diverged, and its accuracy by family.
+        picture: where to draw; nothing is drawn where None.
     """
     frame = _as_frame(found)
     means = frame.groupby(_KEYS, as_index=False)["accuracy"].mean()
@@ -61,8 +67,40 @@ def page(found: Sequence[dict[str, Any]]) -> tuple[list[str], dict[str, Any]]:
         + ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())
         + ".",
     ]
+    if picture is not None:
+        problem = save_picture(picture, (10.0, 4.2), lambda figure: draw(figure, means))
+        lines += picture_lines(picture.stem, "Accuracy of every learner by what it reads", problem)
     figures = {"means": means.to_dict("records"), "explained": shares, "effects": effects}
     return lines, figures
+
+
+def draw(figure: Figure, means: pd.DataFrame) -> None:
+    """Draws a dot for every learner: by what it reads, what adapts, and the steps and their rate.
+
+    Args:
+        figure: to draw on.
+        means: a row per learner, accuracy in %.
+    """
+    axes = figure.subplots()
+    kinds = list(means.groupby(["backbone", "reads", "adapts"], sort=False).groups)
+    most = means["inner_steps"].max()
+    for place, kind in enumerate(kinds):
+        chosen = means[(means[["backbone", "reads", "adapts"]] == list(kind)).all(axis=1)]
+        for rate, marker in zip(sorted(means["inner_lr"].unique()), "os", strict=False):
+            of_rate = chosen[chosen["inner_lr"] == rate].sort_values("inner_steps")
+            shift = 0.3 * np.log1p(of_rate["inner_steps"]) / np.log1p(most)
+            axes.scatter(
+                place - 0.15 + shift,
+                of_rate["accuracy"],
+                marker=marker,
+                color=f"C{['head', 'head+scales', 'all'].index(kind[2])}",
+                label=f"inner rate {rate:g}" if place == 0 else None,
+                alpha=0.8,
+            )
+    axes.set_xticks(range(len(kinds)), ["\n".join(kind) for kind in kinds], fontsize=8)
+    axes.set_ylabel("accuracy (%)")
+    axes.set_title("Colour: what adapts. From left to right in a group: more inner steps")
+    axes.legend(fontsize=8)
 
 
 def _as_frame(found: Sequence[dict[str, Any]]) -> pd.DataFrame:
