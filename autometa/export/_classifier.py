@@ -34,7 +34,7 @@ _MAX_FURTHER_CELLS = 2_500_000
 STATE_VERSION = 3
 """Counts up when what a fitted classifier keeps changes; pickles of another version are refused."""
 
-MAX_REFERENCE_ROWS = 150
+MAX_REFERENCE_ROWS = 100
 """Rows besides the support rows that learners compare rows by."""
 
 _AXES_ROWS = 1000

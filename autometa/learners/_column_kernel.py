@@ -41,13 +41,14 @@ from autometa.learners._recorded import recorded_scales
 from autometa.learners._ridge_head import RidgeHead
 from autometa.learners._scale_descent import bounded, descend_scales
 from autometa.learners._smoothing import KERNELS as SMOOTHED_KERNELS
-from autometa.learners._smoothing import smoothed, smoothing_of
+from autometa.learners._smoothing import folded, smoothed_logits, smoothing_of
 from autometa.learners._temperature import TEMPERATURE_WEIGHTS, temperature
 
 _START = (0.0, 0.0, -0.5, -0.3)
 """Log-scale and mixing logit of the linear kernel, then mixing logit and log-scale of the Laplace
 kernel, which starts with slightly smaller scales and more rank-gauss."""
 _LAPLACE = 4.0
+_PLAIN_KERNELS = 2
 _LOG_WEIGHTS = (0.0, -1.0)
 _LOG_WEIGHT_SMOOTHED = -1.5
 
@@ -88,35 +89,42 @@ class ColumnKernel(AbstractLearner):
 
     def adapt(self, batch: EpisodeBatch) -> Adapted:
         """Reads the columns, moves their scales where configured, and fits the head."""
-        return self._adapted(batch)[0]
+        adapted, _, _ = self._adapted(batch)
+        return adapted
 
     def predict(self, adapted: Adapted, x_TQFH: Tensor) -> Tensor:
         """Compares query rows with the support rows and applies the fitted head."""
         linear_TQF, laplace_TQF = _scaled(x_TQFH, adapted)
-        return self._logits(adapted, _kernels(adapted, linear_TQF, laplace_TQF))
+        return self._logits(adapted, linear_TQF, _likeness(laplace_TQF, adapted["reference"]))
 
     def forward(self, batch: EpisodeBatch) -> Tensor:
-        """Returns what ``adapt`` and ``predict`` give, from kernels of all rows at once (TQW)."""
-        adapted, kernels_TNRS = self._adapted(batch)
-        return self._logits(adapted, kernels_TNRS[:, :, batch.support_rows :])
+        """Returns what ``adapt`` and ``predict`` give, comparing all rows at once (TQW)."""
+        adapted, linear_TRF, likeness_TRV = self._adapted(batch)
+        support = batch.support_rows
+        return self._logits(adapted, linear_TRF[:, support:], likeness_TRV[:, support:])
 
-    def _adapted(self, batch: EpisodeBatch) -> tuple[Adapted, Tensor]:
-        """Returns the adapted state, and the kernels of all rows with the support rows (TNRS)."""
+    def _adapted(self, batch: EpisodeBatch) -> tuple[Adapted, Tensor, Tensor]:
+        """Returns the adapted state, the scaled rows (TRF), and their likeness to others (TRV)."""
         adapted = self._scales(batch)
         support = batch.support_rows
         linear_TRF, laplace_TRF = _scaled(batch.x_TRFH, adapted)
         adapted["linear_support"] = linear_TRF[:, :support]
-        if self.config.smoothing:
-            out_of_sight_TV1 = ~batch.visible_TR[..., None]
-            adapted["reference"] = laplace_TRF.masked_fill(out_of_sight_TV1, 0.0)
-            likeness_TRV = _likeness(laplace_TRF, adapted["reference"])
-            likeness_TVV = likeness_TRV.masked_fill(out_of_sight_TV1, 0.0).square()
-            adapted |= smoothing_of(likeness_TVV, batch.visible_TR, support=support)
-        else:
+        if not self.config.smoothing:
             adapted["reference"] = laplace_TRF[:, :support]
             likeness_TRV = _likeness(laplace_TRF, adapted["reference"])
-        kernels_TNRS = _kernels_from(adapted, linear_TRF, likeness_TRV)
-        return adapted | self._fitted(kernels_TNRS[:, :, :support], batch), kernels_TNRS
+            kernels_TNSS = _plain_kernels(adapted, linear_TRF[:, :support], likeness_TRV)
+            fitted, _ = self._fitted(kernels_TNSS, batch)
+            return adapted | fitted, linear_TRF, likeness_TRV
+        out_of_sight_TV1 = ~batch.visible_TR[..., None]
+        adapted["reference"] = laplace_TRF.masked_fill(out_of_sight_TV1, 0.0)
+        likeness_TRV = _likeness(laplace_TRF, adapted["reference"])
+        likeness_TVV = likeness_TRV.masked_fill(out_of_sight_TV1, 0.0).square()
+        smoothing, kernels_TNSS = smoothing_of(likeness_TVV, batch.visible_TR, support=support)
+        plain_TNSS = _plain_kernels(adapted, linear_TRF[:, :support], likeness_TRV)
+        fitted, weights_TN = self._fitted(torch.cat([plain_TNSS, kernels_TNSS], 1), batch)
+        weights_TN = weights_TN[:, plain_TNSS.shape[1] :]
+        adapted |= fitted | folded(smoothing, weights_TN, fitted["alpha"])
+        return adapted, linear_TRF, likeness_TRV
 
     def _scales(self, batch: EpisodeBatch) -> Adapted:
         """Returns how columns are mixed and scaled."""
@@ -145,8 +153,8 @@ class ColumnKernel(AbstractLearner):
             "way_mask": batch.way_mask_TW,
         }
 
-    def _fitted(self, kernels_TNSS: Tensor, batch: EpisodeBatch) -> Adapted:
-        """Returns the weights of the kernels, the head and the temperature of each task."""
+    def _fitted(self, kernels_TNSS: Tensor, batch: EpisodeBatch) -> tuple[Adapted, Tensor]:
+        """Returns head and temperature of each task, and the weights of its kernels (TN)."""
         log_weights_TN = self.log_kernel_weights.expand(batch.tasks, -1)
         temperature_T = temperature(self.log_temperature, batch)
         gates = None if self.gate is None else self.gate(kernels_TNSS, batch)
@@ -160,11 +168,16 @@ class ColumnKernel(AbstractLearner):
             fitted = self.head.fit(kernel_TSS, batch, log_noise_T=log_noise_T)
         else:
             fitted = self.head.fit(kernel_TSS, batch, is_written_out=self.is_written_out)
-        return fitted | {"kernel_weights": weights_TN, "temperature": temperature_T}
+        fitted |= {"kernel_weights": weights_TN[:, :_PLAIN_KERNELS], "temperature": temperature_T}
+        return fitted, weights_TN
 
-    def _logits(self, adapted: Adapted, kernels_TNQS: Tensor) -> Tensor:
+    def _logits(self, adapted: Adapted, linear_TQF: Tensor, likeness_TQV: Tensor) -> Tensor:
+        kernels_TNQS = _plain_kernels(adapted, linear_TQF, likeness_TQV)
         kernel_TQS = _weighted(kernels_TNQS, adapted["kernel_weights"])
-        logits_TWQ = self.head.logits(adapted, kernel_TQS) * adapted["temperature"][:, None, None]
+        logits_TWQ = self.head.logits(adapted, kernel_TQS)
+        if self.config.smoothing:
+            logits_TWQ = logits_TWQ + smoothed_logits(adapted, likeness_TQV.square())
+        logits_TWQ = logits_TWQ * adapted["temperature"][:, None, None]
         return without_absent_ways(logits_TWQ.mT, adapted["way_mask"])
 
 
@@ -176,28 +189,22 @@ def _scaled(x_TRFH: Tensor, adapted: Adapted) -> tuple[Tensor, Tensor]:
     )
 
 
-def _kernels(adapted: Adapted, linear_TRF: Tensor, laplace_TRF: Tensor) -> Tensor:
-    """Returns the kernels of rows with the support rows (TNRS)."""
-    return _kernels_from(adapted, linear_TRF, _likeness(laplace_TRF, adapted["reference"]))
-
-
 def _likeness(laplace_TRF: Tensor, reference_TVF: Tensor) -> Tensor:
     """Returns exp(-L1 distance) of rows and reference rows (TRV)."""
     return torch.exp(-torch.cdist(laplace_TRF, reference_TVF.contiguous(), p=1.0))
 
 
-def _kernels_from(adapted: Adapted, linear_TRF: Tensor, likeness_TRV: Tensor) -> Tensor:
-    support = adapted["linear_support"].shape[1]
-    plain_TNRS = torch.stack(
-        [
-            linear_TRF @ adapted["linear_support"].mT,
-            _LAPLACE * likeness_TRV[:, :, :support],
-        ],
-        1,
-    )
-    if "smoothing_maps" not in adapted:
-        return plain_TNRS
-    return torch.cat([plain_TNRS, smoothed(likeness_TRV.square(), adapted)], 1)
+def _plain_kernels(adapted: Adapted, linear_TRF: Tensor, likeness_TRV: Tensor) -> Tensor:
+    """Returns the linear and the Laplace kernel of rows with the support rows (TNRS).
+
+    Args:
+        adapted: with the scaled support rows.
+        linear_TRF: rows as the linear kernel compares them.
+        likeness_TRV: likeness of these rows, or of more that follow, with the support rows first.
+    """
+    rows, support = linear_TRF.shape[1], adapted["linear_support"].shape[1]
+    linear_TRS = linear_TRF @ adapted["linear_support"].mT
+    return torch.stack([linear_TRS, _LAPLACE * likeness_TRV[:, :rows, :support]], 1)
 
 
 def _weighted(kernels_TNRS: Tensor, weights_TN: Tensor) -> Tensor:

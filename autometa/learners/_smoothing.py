@@ -18,21 +18,35 @@ Axes beside the usual: V reference rows, N the two kernels.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-
-Smoothing: TypeAlias = dict[str, Tensor]
-"""What compares a row with the support rows by way of the reference rows."""
 
 KERNELS = 2
 _DIAGONAL = 2.0
 _LEAST = 1e-9
 
 
-def smoothing_of(likeness_TVV: Tensor, is_visible_TV: Tensor, *, support: int) -> Smoothing:
-    """Returns what ``smoothed`` needs.
+class Smoothing(NamedTuple):
+    """How any row is compared with the support rows by way of the reference rows.
+
+    Attributes:
+        centre_T1V: what a description is centred by.
+        visible_TV: 1 where a row is a reference row, else 0.
+        maps_TNVS: from descriptions to each kernel with the support rows.
+    """
+
+    centre_T1V: Tensor
+    visible_TV: Tensor
+    maps_TNVS: Tensor
+
+
+def smoothing_of(
+    likeness_TVV: Tensor, is_visible_TV: Tensor, *, support: int
+) -> tuple[Smoothing, Tensor]:
+    """Returns how rows are compared, and both kernels between the support rows (TNSS).
 
     Args:
         likeness_TVV: likeness between the reference rows, the support rows first; symmetric.
@@ -44,30 +58,46 @@ def smoothing_of(likeness_TVV: Tensor, is_visible_TV: Tensor, *, support: int) -
     seen_TVV = likeness_TVV * (visible_TV[:, :, None] * visible_TV[:, None])
     centre_T1V = seen_TVV.sum(1, keepdim=True) / rows_T11
     described_TVV = (seen_TVV - centre_T1V * visible_TV[:, :, None]) * visible_TV[:, None]
-    mean_T1V = described_TVV.sum(2)[:, None] / rows_T11
-    between_TVV = (described_TVV - mean_T1V.mT * visible_TV[:, None]) * visible_TV[:, :, None]
+    mean_TV1 = described_TVV.sum(2, keepdim=True) / rows_T11
+    between_TVV = described_TVV - mean_TV1 * visible_TV[:, None]
     applied_TVV = described_TVV @ between_TVV
-    squares_T = described_TVV.square().sum((1, 2))
-    cubes_T = (described_TVV * applied_TVV).sum((1, 2))
-    rows_T = rows_T11[:, 0, 0]
-    weight_TN = _DIAGONAL * torch.stack(
-        [rows_T / squares_T.clamp_min(_LEAST), rows_T / cubes_T.clamp_min(_LEAST)], 1
+    squares_T11 = described_TVV.square().sum((1, 2), keepdim=True)
+    cubes_T11 = (described_TVV * applied_TVV).sum((1, 2), keepdim=True)
+    maps_TNVS = torch.stack(
+        [
+            described_TVV[:, :support].mT * (rows_T11 / squares_T11.clamp_min(_LEAST)),
+            applied_TVV[:, :support].mT * (rows_T11 / cubes_T11.clamp_min(_LEAST)),
+        ],
+        1,
     )
-    maps_TNVS = torch.stack([described_TVV[:, :support].mT, applied_TVV[:, :support].mT], 1)
+    smoothing = Smoothing(centre_T1V, visible_TV, _DIAGONAL * maps_TNVS)
+    return smoothing, described_TVV[:, None, :support] @ smoothing.maps_TNVS
+
+
+def folded(smoothing: Smoothing, weights_TN: Tensor, alpha_TWS: Tensor) -> dict[str, Tensor]:
+    """Returns what of the comparison the logits need, named for an adapted state.
+
+    Logits are linear in a kernel, and a kernel in the descriptions of rows: weights of the kernels
+    and dual weights of the head become dual weights on the reference rows.
+
+    Args:
+        smoothing: how rows are compared.
+        weights_TN: how much each of both kernels counts.
+        alpha_TWS: dual weights of the head.
+    """
+    map_TVS = (smoothing.maps_TNVS * weights_TN[..., None, None]).sum(1)
+    dual_TWV = (alpha_TWS @ map_TVS.mT) * smoothing.visible_TV[:, None]
     return {
-        "smoothing_centre": centre_T1V,
-        "smoothing_visible": visible_TV,
-        "smoothing_maps": maps_TNVS * weight_TN[..., None, None],
+        "smoothing_dual": dual_TWV,
+        "smoothing_bias": -(dual_TWV @ smoothing.centre_T1V.mT),
     }
 
 
-def smoothed(likeness_TRV: Tensor, smoothing: Smoothing) -> Tensor:
-    """Returns both kernels of any rows with the support rows (TNRS).
+def smoothed_logits(adapted: Mapping[str, Tensor], likeness_TRV: Tensor) -> Tensor:
+    """Returns what both kernels add to the logits of any rows (TWR).
 
     Args:
+        adapted: what ``folded`` returned, beside others.
         likeness_TRV: likeness of the rows with the reference rows.
-        smoothing: what ``smoothing_of`` returned.
     """
-    described_TRV = likeness_TRV - smoothing["smoothing_centre"]
-    described_TRV = described_TRV * smoothing["smoothing_visible"][:, None]
-    return described_TRV[:, None] @ smoothing["smoothing_maps"]
+    return torch.baddbmm(adapted["smoothing_bias"], adapted["smoothing_dual"], likeness_TRV.mT)
