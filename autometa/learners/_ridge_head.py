@@ -85,7 +85,9 @@ def left_out_predictions(kernel_TNSS: Tensor, batch: EpisodeBatch, *, noise: flo
     scaled_TNSS = kernel_TNSS / scale_TN.clamp_min(1e-6)[..., None, None]
     masked_TNSS = scaled_TNSS * (present_T1S[..., None] * present_T1S[..., None, :])
     noise_SS = noise * torch.eye(kernel_TNSS.shape[2]).to(kernel_TNSS)
-    inverse_TNSS: Tensor = torch.linalg.inv(masked_TNSS + noise_SS)
+    # Kernels have no negative eigenvalue, and the noise keeps them far from zero.
+    factor_TNSS, _ = torch.linalg.cholesky_ex(masked_TNSS + noise_SS)
+    inverse_TNSS = torch.cholesky_inverse(factor_TNSS)
     labels_T1SW = centred_labels(batch).mT[:, None]
     own_TNS1 = inverse_TNSS.diagonal(dim1=2, dim2=3)[..., None]
     predicted_TNSW: Tensor = labels_T1SW - (inverse_TNSS @ labels_T1SW) / own_TNS1
