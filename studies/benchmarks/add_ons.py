@@ -22,14 +22,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from add_on_probabilities import learner_probabilities, with_experts, with_pseudo_labels
-from benchmark_page import origin, publish, table
+from benchmark_page import origin, parser_for, publish, table
 from fold_training import STEPS, default_config, trained
 from paired_tests import holm
 from table_folds import SHOTS, all_tables, folds_by_family, tasks_of
@@ -49,12 +48,7 @@ _LONGER = 4
 
 def parse_arguments() -> argparse.Namespace:
     """Returns the command line's options."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tables", type=Path, required=True, help="folder with an index.csv")
-    parser.add_argument("--quick", action="store_true", help="one fold, 2 episodes, 200 steps")
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--check", action="store_true", help="there is no target: exits 0")
-    return parser.parse_args()
+    return parser_for(__doc__, quick="one fold, 2 episodes, 200 steps").parse_args()
 
 
 def scores(tables: Sequence[ScaledTable], *, is_quick: bool) -> pd.DataFrame:

@@ -54,6 +54,24 @@ class Target:
         return f"{self.name}: {self.found} (target {self.wanted})"
 
 
+def parser_for(
+    doc: str | None, *, quick: str, check: str = "there is no target: exits 0"
+) -> argparse.ArgumentParser:
+    """Returns a parser of the options of a benchmark on a folder of tables.
+
+    Args:
+        doc: the script's docstring.
+        quick: what ``--quick`` does.
+        check: what ``--check`` does.
+    """
+    parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    parser.add_argument("--tables", type=Path, required=True, help="folder with an index.csv")
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--check", action="store_true", help=check)
+    return parser
+
+
 def machine() -> dict[str, str]:
     """Returns what the times depend on beside the code."""
     import torch  # here, so that a benchmark of other processes does not hold it in memory

@@ -37,7 +37,7 @@ from typing import Any
 
 import festa_protocol
 import torch
-from benchmark_page import RESULTS, origin, publish, target_table
+from benchmark_page import RESULTS, origin, parser_for, publish, target_table
 from few_shot_page import comparisons, setting_lines, targets_of, winner_lines
 from fold_training import STEPS, default_config, searched_config, trained
 from prototype_contender import Prototype
@@ -54,19 +54,17 @@ _PROTOTYPE_SECONDS = 240.0
 
 def parse_arguments() -> argparse.Namespace:
     """Returns the command line's options."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tables", type=Path, required=True, help="folder with an index.csv")
+    parser = parser_for(
+        __doc__,
+        quick="two folds, 4 episodes, no search, 500 steps",
+        check="exit 1 where a target is missed",
+    )
     parser.add_argument("--protocol", choices=["folds", "festa"], default="folds")
     parser.add_argument("--published", type=Path, help="published results, for --protocol festa")
     parser.add_argument("--prototype", type=Path, help="folder of the other learner")
     parser.add_argument("--minutes", type=float, default=4.0, help="minutes of search in a fold")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=["unlabelled"])
-    parser.add_argument(
-        "--quick", action="store_true", help="two folds, 4 episodes, no search, 500 steps"
-    )
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--check", action="store_true", help="exit 1 where a target is missed")
     options = parser.parse_args()
     if options.protocol == "festa" and options.published is None:
         parser.error("--protocol festa needs --published FILE")

@@ -20,13 +20,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import torch
-from benchmark_page import RESULTS, origin, publish, table
+from benchmark_page import RESULTS, origin, parser_for, publish, table
 from fold_training import RATE, default_config, trained
 from paired_tests import holm
 from picture import picture_lines, save_picture
@@ -49,14 +48,8 @@ _LEARNER = "learner"
 
 def parse_arguments() -> argparse.Namespace:
     """Returns the command line's options."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tables", type=Path, required=True, help="folder with an index.csv")
+    parser = parser_for(__doc__, quick="one division, two sizes, 100 and 400 steps")
     parser.add_argument("--workers", type=int, default=1, help="processes of the baselines")
-    parser.add_argument(
-        "--quick", action="store_true", help="one division, two sizes, 100 and 400 steps"
-    )
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--check", action="store_true", help="there is no target: exits 0")
     return parser.parse_args()
 
 

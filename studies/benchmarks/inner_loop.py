@@ -38,7 +38,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmark_page import RESULTS, publish
+from benchmark_page import RESULTS, parser_for, publish
 from fold_training import trained_for
 from inner_loop_page import page
 from table_folds import tasks_of
@@ -105,13 +105,9 @@ def cells(*, is_quick: bool) -> Iterator[Cell]:
 
 def parse_arguments() -> argparse.Namespace:
     """Returns the command line's options."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tables", type=Path, required=True, help="folder with an index.csv")
+    parser = parser_for(__doc__, quick="16 learners of 5 seconds")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--work", type=Path, help="file of finished learners")
-    parser.add_argument("--quick", action="store_true", help="16 learners of 5 seconds")
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--check", action="store_true", help="there is no target: exits 0")
     return parser.parse_args()
 
 

@@ -20,13 +20,12 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
-from benchmark_page import origin, publish, table
+from benchmark_page import origin, parser_for, publish, table
 from fold_training import RATE, trained
 from paired_tests import holm
 from table_folds import SHOTS, folds_by_family, tasks_of
@@ -54,12 +53,7 @@ _CONTENDERS = {
 
 def parse_arguments() -> argparse.Namespace:
     """Returns the command line's options."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tables", type=Path, required=True, help="folder with an index.csv")
-    parser.add_argument("--quick", action="store_true", help="one division, one seed, 200 steps")
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--check", action="store_true", help="there is no target: exits 0")
-    return parser.parse_args()
+    return parser_for(__doc__, quick="one division, one seed, 200 steps").parse_args()
 
 
 def scores(tables: Sequence[ScaledTable], *, is_quick: bool) -> pd.DataFrame:

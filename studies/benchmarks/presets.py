@@ -21,13 +21,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from benchmark_page import origin, publish, table
+from benchmark_page import origin, parser_for, publish, table
 from fold_training import RATE, trained_for
 from paired_tests import holm
 from table_folds import all_tables, folds_by_family, tasks_of
@@ -47,12 +46,7 @@ _RATES = {"in_context": 0.002}
 
 def parse_arguments() -> argparse.Namespace:
     """Returns the command line's options."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tables", type=Path, required=True, help="folder with an index.csv")
-    parser.add_argument("--quick", action="store_true", help="one division, 5 seconds each")
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--check", action="store_true", help="there is no target: exits 0")
-    return parser.parse_args()
+    return parser_for(__doc__, quick="one division, 5 seconds each").parse_args()
 
 
 def scores(options: argparse.Namespace) -> tuple[pd.DataFrame, dict[str, list[int]], list[str]]:

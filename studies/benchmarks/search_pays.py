@@ -31,13 +31,12 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import optuna
 import pandas as pd
 import torch
-from benchmark_page import publish
+from benchmark_page import parser_for, publish
 from fold_training import STEPS, default_config, fold_study, trained
 from search_pays_page import page
 from table_folds import all_tables, folds_by_family, tasks_of
@@ -92,12 +91,7 @@ class Ensemble:
 
 def parse_arguments() -> argparse.Namespace:
     """Returns the command line's options."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tables", type=Path, required=True, help="folder with an index.csv")
-    parser.add_argument("--quick", action="store_true", help="one division, 6 trials, 2 episodes")
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--check", action="store_true", help="there is no target: exits 0")
-    return parser.parse_args()
+    return parser_for(__doc__, quick="one division, 6 trials, 2 episodes").parse_args()
 
 
 def divided(
