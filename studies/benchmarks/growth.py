@@ -11,6 +11,7 @@ Fixed before the runs:
 - Reported: accuracy (mean over families and K) and log-loss by tables and steps, the difference
   from the largest training with its 95 % interval by bootstrap over families, and the accuracy of
   logistic regression and of the best single baseline beside them. Nothing is chosen.
+- Scores of finished trainings are kept in ``--work DIR``, so that a run can be gone on with.
 
     OMP_NUM_THREADS=1 python studies/benchmarks/growth.py --tables DIR
 """
@@ -50,6 +51,7 @@ def parse_arguments() -> argparse.Namespace:
     """Returns the command line's options."""
     parser = parser_for(__doc__, quick="one division, two sizes, 100 and 400 steps")
     parser.add_argument("--workers", type=int, default=1, help="processes of the baselines")
+    parser.add_argument("--work", type=Path, help="folder of finished trainings")
     return parser.parse_args()
 
 
@@ -72,7 +74,7 @@ def scores(options: argparse.Namespace) -> pd.DataFrame:
     sizes, steps = ((0, 20), (100, 400)) if options.quick else (_SIZES, _STEPS)
     divisions = folds_by_family(tables, folds=_DIVISIONS)
     found = []
-    for held_out in divisions[:1] if options.quick else divisions:
+    for division, held_out in enumerate(divisions[:1] if options.quick else divisions):
         names = {item.name for item in held_out}
         others = [item for item in tables if item.name not in names]
         episodes = 4 if options.quick else EPISODES
@@ -82,10 +84,17 @@ def scores(options: argparse.Namespace) -> pd.DataFrame:
         for size in sizes:
             training = nested(others, size)
             for number in steps:
-                learner = trained(default_config(), training, synthetic, steps=number)
-                frame = score_learner(learner, tasks, method=_LEARNER).frame
+                file = options.work and options.work / f"{division}-{size}-{number}.parquet"
+                if file is None or not file.exists():
+                    learner = trained(default_config(), training, synthetic, steps=number)
+                    frame = score_learner(learner, tasks, method=_LEARNER).frame
+                    print(f"{len(training)} tables, {number} steps", file=sys.stderr, flush=True)
+                    if file is not None:
+                        frame.to_parquet(file.with_suffix(".part"))
+                        file.with_suffix(".part").replace(file)
+                else:
+                    frame = pd.read_parquet(file)
                 found.append(frame.assign(size=min(size, _SIZES[-1]), steps=number))
-                print(f"{len(training)} tables, {number} steps", file=sys.stderr, flush=True)
     keys = ["method", "size", "steps", "shot", "family", "table"]
     return pd.concat(found).groupby(keys, as_index=False)[["accuracy", "log_loss"]].mean()
 
