@@ -127,7 +127,7 @@ class ColumnKernelConfig(_LearnerConfig):
     width: Whole = Field(48, ge=1, le=1024, description="units of each layer of the column network")
     depth: Whole = Field(3, ge=1, le=8, description="layers of the column network")
     smoothing: bool = Field(
-        True, description="whether rows are also compared by their likeness to unlabelled rows"
+        False, description="whether rows are also compared by their likeness to unlabelled rows"
     )
     gate: bool = Field(
         True, description="whether kernels count by how well they fit the labelled rows"

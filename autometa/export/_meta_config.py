@@ -32,11 +32,10 @@ SCORES: Final = "scores.parquet"
 CARD: Final = "card.md"
 EXPORT_FILES: Final = frozenset({META_CONFIG, WEIGHTS, SCORES, CARD})
 
-_OF_EARLIER_VERSIONS: Final[Mapping[int, Mapping[str, Mapping[str, Any]]]] = {
-    1: {"column_kernel": {"gate": False, "head": "descent", "smoothing": False}},
-    2: {"column_kernel": {"smoothing": False}},
+_OF_VERSION_1: Final[Mapping[str, Mapping[str, Any]]] = {
+    "column_kernel": {"gate": False, "head": "descent"}
 }
-"""Meta-parameters that exports of earlier schema versions do not name, with what they were."""
+"""Meta-parameters that exports of schema version 1 do not name, with what they were."""
 
 SPEC_SECTIONS: Final = ("learner", "episodes", "training", "tables")
 _MAX_BYTES: Final = 1 << 20
@@ -173,8 +172,8 @@ def learner_config(document: Mapping[str, Any], path: Path) -> LearnerConfig:
     name = values.pop("name", None)
     if not isinstance(name, str):
         raise _damaged(path, "learner.name is missing")
-    earlier = _OF_EARLIER_VERSIONS.get(document["schema_version"], {})
-    values = {**earlier.get(name, {}), **values}
+    if document["schema_version"] == 1:
+        values = {**_OF_VERSION_1.get(name, {}), **values}
     try:
         # The class of every known name is a member of the union that LearnerConfig stands for.
         config: Any = learner_config_class(name).model_validate(values)

@@ -34,8 +34,8 @@ RUNS_FOLDER = Path("results") / "runs"
 _MOST_NAMES = 5
 _METRIC = "log-loss gain (nats)"
 _EARLIER_KERNELS: Final[Mapping[int, Mapping[str, Any]]] = {
-    1: {"adapt": "head+scales", "head": "descent", "gate": False, "smoothing": False},
-    2: {"adapt": "head+scales", "smoothing": False},
+    1: {"adapt": "head+scales", "head": "descent", "gate": False},
+    2: {"adapt": "head+scales"},
 }
 """What ``column_kernel`` was by default in the generations of its fingerprint before today's."""
 

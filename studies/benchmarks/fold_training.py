@@ -11,7 +11,9 @@ from training_streams import TRAINING, stream
 
 from autometa.config import ColumnKernelConfig, LearnerConfig, StudySpec, spec_from_dict
 from autometa.learners import AbstractLearner, OuterLoop, build_learner
-from autometa.tables import ScaledTable
+from autometa.evaluation import score_baselines
+from autometa.search import StudyData
+from autometa.tables import ScaledTable, default_cache_dir
 from autometa.tune import RESERVED_SHARE, tune
 
 STEPS = 6000
@@ -81,6 +83,13 @@ def fold_study(
     )
 
 
+def score_baselines_of(spec: StudySpec, *, workers: int) -> None:
+    """Puts the baselines' scores of a study into the cache: they are no part of its compute."""
+    data = StudyData.load(spec)
+    for tasks in (data.search_tasks(), data.confirm_tasks()):
+        score_baselines(tasks, default_cache_dir(), workers=workers)
+
+
 def searched_config(
     folder: Path, tables: Sequence[ScaledTable], *, name: str, minutes: float, workers: int
 ) -> LearnerConfig:
@@ -90,7 +99,9 @@ def searched_config(
         "seconds": minutes * 60 / (1 - RESERVED_SHARE),
         "workers": workers,
     }
-    return tune(fold_study(folder, tables, name=name, search=search)).export.config
+    spec = fold_study(folder, tables, name=name, search=search)
+    score_baselines_of(spec, workers=workers)
+    return tune(spec).export.config
 
 
 def trained(

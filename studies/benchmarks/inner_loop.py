@@ -4,8 +4,8 @@ Fixed before the runs:
 
 - Factors: what the learner reads (``padded`` columns, ``projected`` principal components,
   ``columns`` through their statistics); what adapts (the ``head`` alone or ``all`` weights of an
-  MLP; for columns also the kernel's ``head`` and ``head+scales``, with the head by descent, no
-  gate and no smoothing, so that nothing but the inner loop differs); inner steps 1, 3, 10, 25;
+  MLP; for columns also the kernel's ``head`` and ``head+scales``, with the head by descent and no
+  gate, so that nothing but the inner loop differs); inner steps 1, 3, 10, 25;
   inner rates 0.1 and 1: 64 learners, 3 seeds. Width 64 and depth 2 for the MLPs, 48 and 3 for the
   kernels. Where scales adapt, steps and rate are theirs, and the head takes ten steps at rate 1.
 - Equal compute: 45 seconds of CPU of meta-training each (5 with ``--quick``), as many outer steps
@@ -90,7 +90,7 @@ class Cell:
                 {"inputs": self.reads, "adapt": self.adapts, "width": 64, "depth": 2, **loop}
             )
         return ColumnKernelConfig.model_validate(
-            {"adapt": self.adapts, "head": "descent", "gate": False, "smoothing": False, **loop}
+            {"adapt": self.adapts, "head": "descent", "gate": False, **loop}
         )
 
 

@@ -23,10 +23,10 @@ from autometa.learners import AbstractLearner, build_learner
 if TYPE_CHECKING:
     from matplotlib.figure import SubFigure
 
-_DESCENT: dict[str, Any] = {"head": "descent", "gate": False, "smoothing": False}
+_DESCENT: dict[str, Any] = {"head": "descent", "gate": False}
 _HEAD = ColumnKernelConfig(adapt="head", inner_lr=1.0, inner_steps=10, **_DESCENT)
 _CONFIGS = {"head": _HEAD, "head+scales": CONFIG.model_copy(update=_DESCENT)}
-"""What the reference has too: a head that descends, no gate and no smoothing."""
+"""What the reference has too: a head that descends, and no gate."""
 
 _CANDIDATES = 10
 """Candidates of a worker over which drawing the batches is spread, if all train to the end."""

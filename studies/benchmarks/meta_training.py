@@ -18,7 +18,7 @@ Fixed before the runs:
   1.7 times at (256, 256, 256); the per-task loop 8, 4 and 1.5 times.
 
 The recommended learner, ``column_kernel``, head alone and head+scales, with a head that descends
-and without gate and smoothing, as the reference has it (parts and growth are those of the default):
+and without a gate, as the reference has it (parts and growth are those of the default):
 
 - Written-out inner loops must agree with recorded ones in float64 to 1e-10, in loss and gradients.
 - ms per outer step, episodes included, of autometa, of the same learner recorded by autograd, and

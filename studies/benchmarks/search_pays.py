@@ -37,18 +37,17 @@ import optuna
 import pandas as pd
 import torch
 from benchmark_page import parser_for, publish
-from fold_training import STEPS, default_config, fold_study, trained
+from fold_training import STEPS, default_config, fold_study, score_baselines_of, trained
 from search_pays_page import page
 from table_folds import all_tables, folds_by_family, tasks_of
 from torch import Tensor
 
 from autometa.config import LearnerConfig, StudySpec, SyntheticSource
 from autometa.episodes import EpisodeBatch
-from autometa.evaluation import EvaluationTask, score_baselines, score_learner
+from autometa.evaluation import EvaluationTask, score_learner
 from autometa.learners import AbstractLearner
-from autometa.search import StudyData
 from autometa.storages import load_study, open_storage
-from autometa.tables import ScaledTable, default_cache_dir, load_source
+from autometa.tables import ScaledTable, load_source
 from autometa.tune import tune
 
 _DIVISIONS = (0, 1, 2)
@@ -106,7 +105,7 @@ def divided(
     tag = "quick-" if options.quick else ""
     budget = {"trials": 6 if options.quick else _TRIALS, "seconds": 36_000, "workers": 1}
     spec = fold_study(options.tables, half, name=f"pays-{tag}{seed}", search=budget)
-    _score_its_baselines(spec)
+    score_baselines_of(spec, workers=2)
     found = tune(spec)
     seconds = float(found.export.provenance["budget"]["seconds"])
     rival = fold_study(
@@ -138,12 +137,6 @@ def divided(
         {one.space_learner: importances(one.study, one.rung) for one in _studies(spec, rival)},
         {"members": members, "long steps": long_steps},
     )
-
-
-def _score_its_baselines(spec: StudySpec) -> None:
-    """Puts the baselines' scores into the cache: they are no part of the search's compute."""
-    data = StudyData.load(spec)
-    score_baselines([*data.search_tasks(), *data.confirm_tasks()], default_cache_dir(), workers=2)
 
 
 def _seconds_per_step(

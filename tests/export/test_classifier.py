@@ -28,6 +28,7 @@ LEARNERS: list[tuple[str, dict[str, Any]]] = [
     ("in_context", {}),
     ("column_kernel", {"adapt": "head"}),
     ("column_kernel", {"adapt": "head+scales"}),
+    ("column_kernel", {"smoothing": True}),
 ]
 every_learner = pytest.mark.parametrize(("name", "values"), LEARNERS)
 

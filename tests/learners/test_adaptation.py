@@ -47,6 +47,8 @@ ONE_PASS = _named(
         ("in_context", {"inputs": "columns"}),
         ("in_context", {"inputs": "padded"}),
         ("column_kernel", {"adapt": "head"}),
+        ("column_kernel", {"adapt": "head", "smoothing": True}),
+        ("column_kernel", {"head": "descent", "gate": False, "smoothing": True}),
     ]
 )
 every_learner = pytest.mark.parametrize(("name", "fields"), DESCENDING + ONE_PASS)
@@ -232,6 +234,7 @@ def test_the_order_of_support_rows_has_no_effect(
     [
         ("column_kernel", {"adapt": "head", "head": "descent"}),
         ("column_kernel", {"adapt": "head+scales"}),
+        ("column_kernel", {"smoothing": True}),
         ("maml", {"inputs": "columns"}),
         ("maml", {"inputs": "projected"}),
         ("in_context", {"inputs": "columns"}),

@@ -71,7 +71,6 @@ def test_balanced_tasks_give_the_published_logits(
         adapt="head",
         head="descent",
         gate=False,
-        smoothing=False,
         inner_lr=0.8,
         inner_steps=steps,
     )
@@ -113,7 +112,6 @@ def test_dual_steps_are_gradient_steps_on_an_explicit_head(
         adapt="head",
         head="descent",
         gate=False,
-        smoothing=False,
         inner_lr=0.5,
         inner_steps=7,
     )

@@ -114,7 +114,7 @@ def test_labels_of_visible_rows_are_not_read(
     batch: EpisodeBatch, make_learner: MakeLearner
 ) -> None:
     """Rows that may be looked at are looked at without their labels."""
-    learner = make_learner("column_kernel")
+    learner = make_learner("column_kernel", smoothing=True)
     sighted = dataclasses.replace(batch, visible_TR=batch.row_mask_TR)
     relabelled = dataclasses.replace(sighted, y_TQ=batch.y_TQ.flip(1).clamp_min(0))
 

@@ -54,8 +54,8 @@ def test_a_kernel_of_an_earlier_generation_stays_what_it_was(
     study = study_of(spec).study
     for generation, fixed in (
         (3, {}),
-        (2, {"adapt": "head+scales", "smoothing": False}),
-        (None, {"adapt": "head+scales", "smoothing": False, "gate": False}),
+        (2, {"adapt": "head+scales"}),
+        (None, {"adapt": "head+scales", "gate": False}),
     ):
         values = {**study.user_attrs["autometa:fingerprint"], "column_kernel": generation}
         study.set_user_attr(
