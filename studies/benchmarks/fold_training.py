@@ -10,8 +10,8 @@ from typing import Any
 from training_streams import TRAINING, stream
 
 from autometa.config import ColumnKernelConfig, LearnerConfig, StudySpec, spec_from_dict
-from autometa.learners import AbstractLearner, OuterLoop, build_learner
 from autometa.evaluation import score_baselines
+from autometa.learners import AbstractLearner, OuterLoop, build_learner
 from autometa.search import StudyData
 from autometa.tables import ScaledTable, default_cache_dir
 from autometa.tune import RESERVED_SHARE, tune
