@@ -22,6 +22,9 @@ Fixed before the runs:
 
     python studies/benchmarks/few_shot_tables.py --tables DIR --prototype DIR --check
 
+Methods of folds that are done are kept in ``--work DIR``, so that a run can be gone on with, and
+``--methods`` runs a part of them.
+
 ``--protocol festa --published FILE`` sets the learner beside published results instead
 (``festa_protocol.py``).
 """
@@ -40,15 +43,17 @@ import torch
 from benchmark_page import RESULTS, origin, parser_for, publish, target_table
 from few_shot_page import comparisons, setting_lines, targets_of, winner_lines
 from fold_training import STEPS, default_config, searched_config, trained
+from prototype_contender import NAME as PROTOTYPE
 from prototype_contender import Prototype
 from table_folds import EPISODES, all_tables, folds_by_family, tasks_of
 
-from autometa.config import SyntheticSource
+from autometa.config import LearnerConfig, SyntheticSource
 from autometa.evaluation import EvaluationTask, ScoreSheet, score_baselines, score_learner
 from autometa.tables import ScaledTable, default_cache_dir, load_source
 from autometa.typing import SETTINGS
 
 OURS, DEFAULT = "autometa", "autometa default"
+METHODS = (DEFAULT, OURS, PROTOTYPE)
 _PROTOTYPE_SECONDS = 240.0
 
 
@@ -65,7 +70,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=4.0, help="minutes of search in a fold")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=["unlabelled"])
+    parser.add_argument(
+        "--methods", nargs="+", choices=METHODS, help="a part of them, to be kept in --work"
+    )
+    parser.add_argument("--work", type=Path, help="folder of finished methods of folds")
     options = parser.parse_args()
+    if options.methods is None:
+        options.methods = [name for name in METHODS if not (options.quick and name == OURS)]
     if options.protocol == "festa" and options.published is None:
         parser.error("--protocol festa needs --published FILE")
     return options
@@ -75,7 +86,8 @@ def scored_folds(options: argparse.Namespace) -> tuple[ScoreSheet, list[dict[str
     """Returns the scores of every method on every table, and the winner of each fold."""
     tables = all_tables(options.tables)
     synthetic, _ = load_source(SyntheticSource(count=2000))
-    prototype = None if options.prototype is None else Prototype(options.prototype)
+    wanted = [name for name in options.methods if name != PROTOTYPE or options.prototype]
+    prototype = Prototype(options.prototype) if PROTOTYPE in wanted else None
     folds = folds_by_family(tables)
     sheets, winners = [], []
     for number, tested in enumerate(folds[:2] if options.quick else folds):
@@ -84,22 +96,45 @@ def scored_folds(options: argparse.Namespace) -> tuple[ScoreSheet, list[dict[str
         tasks = tasks_of(tested, options.settings, episodes=4 if options.quick else EPISODES)
         print(f"fold {number}: {len(training)} tables train, {len(tested)} test", flush=True)
         sheets.append(score_baselines(tasks, default_cache_dir(), workers=options.workers))
-        configs = {DEFAULT: default_config()}
-        if not options.quick:
-            configs[OURS] = searched_config(
-                options.tables,
-                training,
-                name=f"few-shot-tables-{number}",
-                minutes=options.minutes,
-                workers=options.workers,
-            )
-            winners.append(configs[OURS].model_dump(mode="json"))
-        for method, config in configs.items():
-            learner = trained(config, training, synthetic, steps=500 if options.quick else STEPS)
-            sheets.append(score_learner(learner, tasks, method=method))
-        if prototype is not None:
-            sheets.append(_prototype_scores(prototype, training, tasks, is_quick=options.quick))
+        for method in wanted:
+            file = _work_file(options, number, method)
+            sheet = None if file is None or not file.exists() else ScoreSheet.from_parquet(file)
+            if method == OURS:
+                config = _winner(options, number, training)
+                winners.append(config.model_dump(mode="json"))
+            else:
+                config = default_config()
+            if sheet is None and prototype is not None and method == PROTOTYPE:
+                sheet = _prototype_scores(prototype, training, tasks, is_quick=options.quick)
+            elif sheet is None:
+                steps = 500 if options.quick else STEPS
+                learner = trained(config, training, synthetic, steps=steps)
+                sheet = score_learner(learner, tasks, method=method)
+            if file is not None:
+                sheet.to_parquet(file)
+            sheets.append(sheet)
     return ScoreSheet.concat(sheets), winners
+
+
+def _work_file(options: argparse.Namespace, fold: int, method: str) -> Path | None:
+    if options.work is None:
+        return None
+    options.work.mkdir(parents=True, exist_ok=True)
+    name = f"{fold}-{method.replace(' ', '-')}-{'-'.join(options.settings)}"
+    return Path(options.work / f"{name}.parquet")
+
+
+def _winner(
+    options: argparse.Namespace, fold: int, training: Sequence[ScaledTable]
+) -> LearnerConfig:
+    """Returns what the study of a fold has chosen; one that is finished is not searched again."""
+    return searched_config(
+        options.tables,
+        training,
+        name=f"few-shot-tables-{fold}",
+        minutes=options.minutes,
+        workers=options.workers,
+    )
 
 
 def _prototype_scores(
