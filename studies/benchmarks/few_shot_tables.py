@@ -166,6 +166,9 @@ def main() -> int:
         return festa_protocol.run(options)
     sheet, winners = scored_folds(options)
     methods = [name for name in (OURS, DEFAULT) if name in sheet.methods()]
+    if not methods:
+        print(f"kept in {options.work}; run again for the page, with all methods")
+        return 0
     settings = [setting for setting in SETTINGS if setting in options.settings]
     found = {
         setting: {method: comparisons(sheet, method, setting) for method in methods}
