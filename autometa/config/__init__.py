@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autometa.config._dimensions import Choices, Dimension, FloatRange, IntRange
+from autometa.config._effects import deciding_fields, is_idle
 from autometa.config._fingerprint import fingerprint
 from autometa.config._learner import (
     LEARNERS,
@@ -83,10 +84,12 @@ __all__ = [
     "SyntheticSource",
     "TablesSpec",
     "TrainingSpec",
+    "deciding_fields",
     "default_params",
     "default_storage",
     "field_choices",
     "fingerprint",
+    "is_idle",
     "learner_config",
     "learner_config_class",
     "learner_fields",

@@ -49,6 +49,35 @@ def check_effects(learner: str, branch: Mapping[str, Dimension], fixed: Mapping[
         )
 
 
+def deciding_fields(learner: str) -> frozenset[str]:
+    """Returns the meta-parameters of a learner that decide whether others have an effect."""
+    return frozenset(
+        name
+        for (owner, _), needs in _NEEDS.items()
+        if owner == learner
+        for need in needs
+        for name in need
+    )
+
+
+def is_idle(learner: str, field: str, values: Mapping[str, Any]) -> bool:
+    """Returns whether a meta-parameter does nothing beside some values of the others.
+
+    Args:
+        learner: name of the learner.
+        field: the meta-parameter.
+        values: values of others, fixed or chosen; those that are missing have their defaults.
+    """
+    needs = _NEEDS.get((learner, field))
+    if needs is None:
+        return False
+    fields = learner_config_class(learner).model_fields
+    return not any(
+        all(values.get(name, fields[name].default) == value for name, value in need.items())
+        for need in needs
+    )
+
+
 def _can_hold(
     need: Mapping[str, str], learner: str, branch: Mapping[str, Dimension], fixed: Mapping[str, Any]
 ) -> bool:

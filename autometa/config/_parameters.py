@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from autometa.config._effects import is_idle
 from autometa.config._learner import LearnerConfig, learner_config_class
 from autometa.config._rules import shown, user_error
 from autometa.config._spec import StudySpec
@@ -22,7 +23,8 @@ def learner_config(spec: StudySpec, params: Mapping[str, Any]) -> LearnerConfig:
     Args:
         spec: the study.
         params: parameter name -> value as in ``trial.params``; all searched parameters of the
-            learner and no others.
+            learner and no others. Those that do nothing beside the others may be missing, and
+            their values make no difference.
 
     Raises:
         UserError: a parameter is missing or unknown, or has a value that the learner refuses.
@@ -41,12 +43,15 @@ def learner_config(spec: StudySpec, params: Mapping[str, Any]) -> LearnerConfig:
         wanted[LEARNER_PARAMETER] = "name"
     for field in space.branches[learner]:
         wanted[space.parameter_name(learner, field)] = field
-    if set(params) != set(wanted):
+    given = {field: params[name] for name, field in wanted.items() if name in params}
+    beside = {**spec.learner, **given}
+    idle = {name for name, field in wanted.items() if is_idle(learner, field, beside)}
+    if not set(wanted) - idle <= set(params) <= set(wanted):
         raise UserError(
             f"the parameters of {learner} must be {', '.join(wanted)}; got "
             f"{', '.join(map(str, params)) or 'none'}"
         )
-    values = {field: params[name] for name, field in wanted.items()}
+    values = {field: params[name] for name, field in wanted.items() if name not in idle}
     try:
         return learner_config_class(learner).model_validate(
             {**spec.learner, "name": learner, **values}
@@ -71,7 +76,14 @@ def default_params(spec: StudySpec) -> list[dict[str, Any]]:
     for learner, dimensions in space.branches.items():
         defaults = learner_config_class(learner)()
         params: dict[str, Any] = {LEARNER_PARAMETER: learner} if space.is_conditional else {}
-        for field, dimension in dimensions.items():
-            params[space.parameter_name(learner, field)] = dimension.clip(getattr(defaults, field))
+        values = {
+            field: dimension.clip(getattr(defaults, field))
+            for field, dimension in dimensions.items()
+        }
+        params |= {
+            space.parameter_name(learner, field): value
+            for field, value in values.items()
+            if not is_idle(learner, field, {**spec.learner, **values})
+        }
         proposals.append(params)
     return proposals

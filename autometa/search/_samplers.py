@@ -10,7 +10,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 
-from autometa.config import StudySpec
+from autometa.config import StudySpec, deciding_fields
 from autometa.storages import counted
 
 
@@ -29,13 +29,20 @@ def build_sampler(spec: StudySpec, *, worker: int, proposals: int) -> optuna.sam
     seed = int(entropy.generate_state(1)[0])
     if spec.search.sampler == "random":
         return optuna.samplers.RandomSampler(seed=seed)
-    # A conditional space has no parameter but the learner in common; grouping keeps the joint
-    # model of each learner's own parameters.
+    # A conditional space has no parameter but the learner in common, and parameters without an
+    # effect are not drawn; grouping keeps the joint model of those that appear together.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         return optuna.samplers.TPESampler(
-            seed=seed, multivariate=True, group=spec.space.is_conditional, constant_liar=True
+            seed=seed, multivariate=True, group=_is_conditional(spec), constant_liar=True
         )
+
+
+def _is_conditional(spec: StudySpec) -> bool:
+    """Returns whether trials of a study may have different parameters."""
+    return spec.space.is_conditional or any(
+        deciding_fields(learner) & set(branch) for learner, branch in spec.space.branches.items()
+    )
 
 
 def build_pruner(spec: StudySpec) -> optuna.pruners.BasePruner:

@@ -17,12 +17,16 @@ from autometa.config import (
     IntRange,
     LearnerConfig,
     StudySpec,
+    deciding_fields,
+    is_idle,
     learner_config,
 )
 
 
 def suggest(trial: optuna.Trial, spec: StudySpec) -> dict[str, Any]:
     """Returns the trial's parameters, drawn branch by branch in the order of the study file.
+
+    Those that decide whether others have an effect come first, and what has none is not drawn.
 
     Args:
         trial: a running trial.
@@ -32,21 +36,25 @@ def suggest(trial: optuna.Trial, spec: StudySpec) -> dict[str, Any]:
     learner = next(iter(space.branches))
     if space.is_conditional:
         learner = trial.suggest_categorical(LEARNER_PARAMETER, list(space.branches))
-    for field, dimension in space.branches[learner].items():
-        _suggest_one(trial, space.parameter_name(learner, field), dimension)
+    branch, deciding = space.branches[learner], deciding_fields(learner)
+    values = dict(spec.learner)
+    for field in sorted(branch, key=lambda name: name not in deciding):
+        if not is_idle(learner, field, values):
+            name = space.parameter_name(learner, field)
+            values[field] = _suggest_one(trial, name, branch[field])
     return dict(trial.params)
 
 
-def _suggest_one(trial: optuna.Trial, name: str, dimension: Dimension) -> None:
+def _suggest_one(trial: optuna.Trial, name: str, dimension: Dimension) -> Any:
     match dimension:
         case FloatRange():
-            trial.suggest_float(name, dimension.low, dimension.high, log=dimension.log)
+            return trial.suggest_float(name, dimension.low, dimension.high, log=dimension.log)
         case IntRange():
-            trial.suggest_int(
+            return trial.suggest_int(
                 name, dimension.low, dimension.high, step=dimension.step, log=dimension.log
             )
         case Choices():
-            trial.suggest_categorical(name, list(dimension.choices))
+            return trial.suggest_categorical(name, list(dimension.choices))
 
 
 def candidate_config(spec: StudySpec, params: Mapping[str, Any]) -> LearnerConfig:

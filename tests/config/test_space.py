@@ -14,6 +14,7 @@ from autometa.config import (
     MamlConfig,
     default_params,
     field_choices,
+    is_idle,
     learner_config,
     learner_config_class,
     learner_fields,
@@ -337,7 +338,7 @@ def test_each_learner_proposes_its_defaults(conditional_study: dict[str, Any]) -
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_every_meta_parameter_can_be_searched(study: dict[str, Any], name: str) -> None:
-    """Each field of each learner has a dimension that contains its default."""
+    """Each field of each learner has a dimension that contains its default, or is idle by it."""
     defaults = learner_config_class(name)()
     values = {field: getattr(defaults, field) for field in learner_fields(name)}
     study["learner"] = {"name": name}
@@ -346,7 +347,9 @@ def test_every_meta_parameter_can_be_searched(study: dict[str, Any], name: str) 
         for field, value in values.items()
     }
 
-    assert default_params(spec_from_dict(study)) == [values]
+    assert default_params(spec_from_dict(study)) == [
+        {field: value for field, value in values.items() if not is_idle(name, field, values)}
+    ]
 
 
 def test_an_unknown_learner_is_refused() -> None:
@@ -401,3 +404,16 @@ def test_what_has_an_effect_beside_a_searched_value_is_searched(
     }
 
     assert list(spec_from_dict(study).space.branches["column_kernel"]) == ["inner_lr", *space]
+
+
+def test_defaults_propose_nothing_without_an_effect(study: dict[str, Any]) -> None:
+    """A head in closed form has no inner rate to start from."""
+    study |= {
+        "learner": {"name": "column_kernel"},
+        "space": {
+            "inner_lr": {"low": 0.1, "high": 1.0},
+            "head": {"choices": ["ridge", "descent"]},
+        },
+    }
+
+    assert default_params(spec_from_dict(study)) == [{"head": "ridge"}]

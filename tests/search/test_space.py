@@ -6,6 +6,7 @@ import optuna
 import pytest
 
 from autometa.config import StudySpec
+from autometa.errors import UserError
 from autometa.search._samplers import build_pruner, build_sampler
 from autometa.search._space import candidate_config, config_hash, suggest
 
@@ -129,3 +130,49 @@ def test_lost_trials_do_not_compete_at_a_rung(little_study: Callable[..., StudyS
         return verdicts[losses:]
 
     assert judged(losses=0) == judged(losses=3) == [False, True, True, False]
+
+
+def test_what_has_no_effect_beside_the_others_is_not_drawn(
+    little_study: Callable[..., StudySpec],
+) -> None:
+    """An inner rate is drawn where something descends with it; what decides that comes first."""
+    spec = little_study(
+        learner={"name": "column_kernel"},
+        space={
+            "inner_lr": _RATE,
+            "width": {"choices": [8, 16]},
+            "head": {"choices": ["ridge", "descent"]},
+            "adapt": {"choices": ["head", "head+scales"]},
+        },
+    )
+
+    drawn = proposals(spec, count=30)
+
+    assert {list(params).index("inner_lr") for params in drawn if "inner_lr" in params} == {2}
+    idle = [params for params in drawn if "inner_lr" not in params]
+    assert {(params["head"], params["adapt"]) for params in idle} == {("ridge", "head")}
+    assert 0 < len(idle) < len(drawn)
+    assert not any(
+        (params["head"], params["adapt"]) == ("ridge", "head")
+        for params in drawn
+        if "inner_lr" in params
+    )
+    assert candidate_config(spec, idle[0]).inner_lr == 0.3
+
+
+def test_values_without_an_effect_make_no_other_candidate(
+    little_study: Callable[..., StudySpec],
+) -> None:
+    """A parameter that does nothing may be given, and the configuration is the same."""
+    spec = little_study(
+        learner={"name": "column_kernel"},
+        space={"inner_lr": _RATE, "head": {"choices": ["ridge", "descent"]}},
+    )
+
+    idle = [candidate_config(spec, {"head": "ridge", "inner_lr": rate}) for rate in (0.1, 0.9)]
+    used = [candidate_config(spec, {"head": "descent", "inner_lr": rate}) for rate in (0.1, 0.9)]
+
+    assert idle[0] == idle[1] == candidate_config(spec, {"head": "ridge"})
+    assert used[0] != used[1]
+    with pytest.raises(UserError, match="the parameters of column_kernel must be inner_lr, head"):
+        candidate_config(spec, {"head": "descent"})
