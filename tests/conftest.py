@@ -10,13 +10,15 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from postgres_cluster import Cluster
+
     from autometa.config import StudySpec
 
 
@@ -36,7 +38,9 @@ def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
     monkeypatch.setenv("AUTOMETA_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("AUTOMETA_STORAGE", raising=False)
+    storage = ("AUTOMETA_STORAGE", "AUTOMETA_STORAGE_PASSWORD_FILE", "PGPASSWORD", "PGPASSFILE")
+    for variable in storage:
+        monkeypatch.delenv(variable, raising=False)
     for variable in ("OFFLINE", "OPENML_DEADLINE"):
         # Set, so that what a command puts there is taken back.
         monkeypatch.setenv(f"AUTOMETA_{variable}", "")
@@ -44,6 +48,15 @@ def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AUTOMETA_OPENML_SERVER", "http://127.0.0.1:9/api/v1/xml")
     monkeypatch.delenv("OPENML_API_KEY", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server for this process's tests; skips them where there is none."""
+    from postgres_cluster import running_cluster
+
+    with running_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")

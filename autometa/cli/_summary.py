@@ -25,7 +25,8 @@ def summary_lines(result: TuneResult, *, storage: str | None) -> list[str]:
 
     Args:
         result: what ``tune`` returned.
-        storage: what ``--storage`` has to be for the next commands; None for the default.
+        storage: what ``--storage`` has to be for the next commands, without a password; None for
+            the default.
     """
     # Brings torch along, which a finished study has loaded already.
     from autometa.export import drawing

@@ -26,7 +26,7 @@ from typing import Any, Protocol
 import numpy as np
 from safetensors.torch import load_file, save
 
-from autometa.config import LearnerConfig, StudySpec, spec_from_dict, spec_to_dict
+from autometa.config import LearnerConfig, StudySpec, spec_from_dict
 from autometa.errors import AutometaError, RunError, StoppedError
 from autometa.evaluation import ScoreSheet
 from autometa.learners import AbstractLearner, build_learner, learner_weights, load_weights
@@ -36,6 +36,7 @@ from autometa.search._checkpoints import require_version, write_file
 from autometa.search._data import StudyData
 from autometa.search._objective import Rung, train_candidate
 from autometa.search._space import candidate_config, config_hash
+from autometa.search._study import spec_without_storage
 
 CONFIRMATION_VERSION = 1
 """Counts up when the files of a run change; a run of another version is done again."""
@@ -198,7 +199,7 @@ def _run_in_processes(
         min(workers, len(jobs)),
         mp_context=context,
         initializer=_start_process,
-        initargs=(spec_to_dict(spec), shared_stop),
+        initargs=(spec_without_storage(spec), shared_stop),
     )
     try:
         futures = {pool.submit(_run_in_process, job): job for job in jobs}

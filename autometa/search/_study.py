@@ -63,7 +63,7 @@ def prepare_study(spec: StudySpec, data: StudyData) -> tuple[optuna.Study, bool]
     study, created = create_or_load_study(
         storage,
         spec.name,
-        spec=_without_storage(spec),
+        spec=spec_without_storage(spec),
         fingerprint=data.fingerprint(),
     )
     # Under the lock, and whatever is there already: a command may have been killed in between,
@@ -79,8 +79,8 @@ def prepare_study(spec: StudySpec, data: StudyData) -> tuple[optuna.Study, bool]
     return study, created
 
 
-def _without_storage(spec: StudySpec) -> dict[str, Any]:
-    """The specification as it is kept: a storage URL may hold a password."""
+def spec_without_storage(spec: StudySpec) -> dict[str, Any]:
+    """Returns the specification as it is kept and pickled: a storage URL may hold a password."""
     return {key: value for key, value in spec_to_dict(spec).items() if key != "storage"}
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -46,6 +47,7 @@ from autometa.storages import (
     stamp_trial,
     storage_errors,
     study_lock,
+    through_outages,
     trials_done,
 )
 
@@ -100,26 +102,28 @@ def run_worker(
         UserError: there is no such study.
         RunError: the storage failed, or the study's tables have changed.
     """
-    storage = open_storage(storage_url, create=False)
+    stop = stop if stop is not None else threading.Event()
+    storage = open_storage(storage_url, create=False, stop=stop)
     study = load_study(storage, study_name)
     spec = load_spec(study)
     data = data if data is not None else StudyData.load(spec)
     require_same_tables(study, data)
-    stop = stop if stop is not None else threading.Event()
     watch = TrialWatch(study, stop, limit_seconds=spec.search.seconds_per_trial)
     objective = Objective(spec, data=data, run_folder=run_folder, on_step=watch.on_step)
-    _sweep(study, objective)
+    with storage_errors(storage):
+        _sweep(study, objective)
     finished = 0
     while True:
         if stop.is_set() or has_lost_parent():
             return WorkerReport(finished, "stopped")
-        if time.time() >= deadline_of(study):
-            return WorkerReport(finished, "time")
         with storage_errors(storage), one_thread():
-            reap_orphans(study)
+            if time.time() >= deadline_of(study):
+                return WorkerReport(finished, "time")
+            through_outages(storage, partial(reap_orphans, study))
             if trials_done(study) >= spec.search.trials:
                 return WorkerReport(finished, "budget")
-            trial = _claim(study, spec, worker=worker)
+            claim = partial(_claim, study, spec, worker=worker)
+            trial = through_outages(storage, claim)
             if trial is None:
                 # Other workers run the last trials; should one of them die, this one goes on.
                 stop.wait(_WAIT_SECONDS)

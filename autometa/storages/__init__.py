@@ -18,7 +18,9 @@ from autometa.storages._open import (
     open_storage,
     storage_errors,
     storage_path,
+    storage_place,
     study_lock,
+    through_outages,
 )
 from autometa.storages._reaper import Reaped, fail_and_requeue, reap_orphans
 from autometa.storages._spent import SpentSeconds, spent_seconds
@@ -79,9 +81,11 @@ __all__ = [
     "stamp_trial",
     "storage_errors",
     "storage_path",
+    "storage_place",
     "study_fingerprint",
     "study_lock",
     "study_spec",
+    "through_outages",
     "trials_done",
     "worker_stamp",
 ]

@@ -25,7 +25,7 @@ from autometa.storages._open import (
     close_storage,
     open_storage,
     storage_errors,
-    storage_path,
+    storage_place,
     study_lock,
 )
 from autometa.storages._trials import counted
@@ -147,7 +147,8 @@ def load_study(
             listed = ", ".join(sorted(known)[:_MOST_NAMES]) or "none yet"
             more = f" and {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
             raise UserError(
-                f"there is no study {name!r} in {_place(storage)}; known studies: {listed}{more}."
+                f"there is no study {name!r} in {storage_place(storage)}; known studies: "
+                f"{listed}{more}."
             )
         study = optuna.load_study(study_name=name, storage=storage, sampler=sampler, pruner=pruner)
         attributes = study.user_attrs
@@ -230,8 +231,9 @@ def _check_resumable(
         changes += fingerprint_changes(attributes[FINGERPRINT], fingerprint)
     if changes:
         raise UserError(
-            f"study {study.study_name!r} in {_place(storage)} was started with other settings "
-            "(stored -> given); restore them or choose another study name:" + shortened(changes)
+            f"study {study.study_name!r} in {storage_place(storage)} was started with other "
+            "settings (stored -> given); restore them or choose another study name:"
+            + shortened(changes)
         )
 
 
@@ -239,8 +241,8 @@ def _check_schema(name: str, attributes: dict[str, Any], storage: BaseStorage) -
     schema = attributes.get(SCHEMA)
     if schema is None:
         raise UserError(
-            f"study {name!r} in {_place(storage)} was not made by autometa; choose another study "
-            "name."
+            f"study {name!r} in {storage_place(storage)} was not made by autometa; choose another "
+            "study name."
         )
     if not isinstance(schema, int) or schema > SCHEMA_VERSION:
         raise UserError(
@@ -251,7 +253,3 @@ def _check_schema(name: str, attributes: dict[str, Any], storage: BaseStorage) -
 
 def _names(storage: BaseStorage) -> list[str]:
     return [study.study_name for study in storage.get_all_studies()]
-
-
-def _place(storage: BaseStorage) -> str:
-    return str(storage_path(storage) or "memory")

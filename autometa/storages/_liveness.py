@@ -7,6 +7,7 @@ says something: a time that a living worker renews.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from autometa.storages._trials import WORKER
 LEASE_SECONDS = 600.0
 
 _PROC = Path("/proc")
+_MACHINE_ID = Path("/etc/machine-id")
 _DEAD_STATES = ("Z", "X")
 """A killed process stays as a zombie until its parent asks for it; it works on nothing."""
 
@@ -31,8 +33,8 @@ def worker_stamp() -> dict[str, Any]:
     """Returns what identifies this process: host, pid, started, and the lease as of now.
 
     ``lease`` is the time in UTC seconds since the epoch. ``started`` is opaque text, empty where
-    the system does not tell. ``host`` names the process id namespace as well, because the ids of
-    two containers say nothing about each other.
+    the system does not tell. ``host`` names the machine and the process id namespace as well,
+    because machines may share a name, and the ids of two containers say nothing about each other.
     """
     pid = os.getpid()
     return {
@@ -91,7 +93,16 @@ def _host() -> str:
         namespace = os.readlink(_PROC / "self" / "ns" / "pid")
     except OSError:
         return socket.gethostname()
-    return f"{socket.gethostname()}/{namespace}"
+    return f"{socket.gethostname()}/{_machine()}{namespace}"
+
+
+def _machine() -> str:
+    """The machine's identity, hashed, because the id itself is not to be published."""
+    try:
+        identity = _MACHINE_ID.read_text().strip()
+    except OSError:
+        return ""
+    return hashlib.sha256(f"autometa {identity}".encode()).hexdigest()[:8] + "/" if identity else ""
 
 
 @cache

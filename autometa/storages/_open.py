@@ -3,35 +3,49 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import TypeVar
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 
 from autometa.errors import RunError, UserError
 from autometa.storages._journal import JournalFile, open_journal
 from autometa.storages._locks import kernel_lock
+from autometa.storages._postgres import PostgresStorage, open_postgres
+from autometa.storages._postgres_errors import postgres_errors
+from autometa.storages._postgres_url import PostgresAddress
 from autometa.storages._sqlite import open_sqlite, sqlite_errors
-from autometa.storages._url import StorageAddress, default_storage_url, parse_url
+from autometa.storages._url import FileAddress, default_storage_url, parse_url
+
+_Result = TypeVar("_Result")
 
 
-def open_storage(url: str | None = None, *, create: bool = True) -> BaseStorage:
+def open_storage(
+    url: str | None = None, *, create: bool = True, stop: threading.Event | None = None
+) -> BaseStorage:
     """Returns an Optuna storage that does not lose trials; repairs a damaged end of a journal.
 
-    Any number of processes of one machine may open the same URL at the same moment, also one
-    that does not exist yet.
+    Any number of processes may open the same URL at the same moment, also one that does not exist
+    yet: for files those of one machine, for a database those of every machine.
 
     Args:
-        url: ``journal:PATH``, a path ending in ``.journal``, or ``sqlite:///PATH``; when missing,
-            :func:`default_storage_url`.
-        create: makes the file and its folder when they do not exist.
+        url: ``journal:PATH``, a path ending in ``.journal``, ``sqlite:///PATH`` or
+            ``postgresql://USER@HOST:PORT/DATABASE``; when missing, :func:`default_storage_url`.
+        create: makes the file and its folder, or the database's tables, when they do not exist.
+        stop: set to wait no longer for a server that is gone for a moment.
 
     Raises:
-        UserError: the URL has no supported form, or nothing is there and ``create`` is false.
-        RunError: the file is no storage, is damaged or read-only, or has another schema version.
+        UserError: the URL has no supported form, nothing is there and ``create`` is false, or the
+            database's driver is not installed.
+        RunError: the file is no storage, is damaged or read-only, or has another schema version;
+            or the server cannot be reached or refuses.
     """
     address = parse_url(default_storage_url() if url is None else url)
+    if isinstance(address, PostgresAddress):
+        return open_postgres(address, create=create, stop=stop)
     _prepare(address, create=create)
     if address.kind == "sqlite":
         return open_sqlite(address.path)
@@ -39,7 +53,7 @@ def open_storage(url: str | None = None, *, create: bool = True) -> BaseStorage:
 
 
 def close_storage(storage: BaseStorage) -> None:
-    """Closes the connections of a storage; a journal has none, so this is for SQLite."""
+    """Closes the connections of a storage; a journal has none, so this is for databases."""
     backend = getattr(storage, "_backend", storage)
     if isinstance(backend, RDBStorage):
         backend.remove_session()
@@ -47,24 +61,54 @@ def close_storage(storage: BaseStorage) -> None:
 
 
 def storage_path(storage: BaseStorage) -> Path | None:
-    """Returns the file of a storage from :func:`open_storage`; None for one held in memory."""
+    """Returns the file of a storage from :func:`open_storage`; None where it has none."""
     # A study wraps an RDBStorage into a cache; wrapper and JournalStorage call it `_backend`.
     backend = getattr(storage, "_backend", storage)
     if isinstance(backend, JournalFile):
         return backend.path
+    if isinstance(backend, PostgresStorage):
+        return None
     if isinstance(backend, RDBStorage) and backend.engine.url.database not in (None, ":memory:"):
         return Path(str(backend.engine.url.database))
     return None
+
+
+def storage_place(storage: BaseStorage) -> str:
+    """Returns where a storage is, fit to be shown: its path, or its URL without a password."""
+    server = _server_of(storage)
+    return str(storage_path(storage) or "memory") if server is None else server.address.place
+
+
+def is_shared_by_machines(storage: BaseStorage) -> bool:
+    """Returns whether workers of several machines, perhaps in several time zones, may use it."""
+    return _server_of(storage) is not None
 
 
 def study_lock(storage: BaseStorage) -> AbstractContextManager[None]:
     """Returns a lock between processes for steps that Optuna does not make atomic.
 
     For example counting the trials and then asking for the next one, so that several workers
-    stay within the budget. Not reentrant: ``reap_orphans`` and ``create_or_load_study`` take it.
+    stay within the budget. Not reentrant: ``reap_orphans`` and ``create_or_load_study`` take it. A
+    server that is restarted drops it and fails the step inside: see :func:`through_outages`.
     """
+    server = _server_of(storage)
+    if server is not None:
+        return server.lock()
     path = storage_path(storage)
     return nullcontext() if path is None else kernel_lock(path, "study")
+
+
+def through_outages(storage: BaseStorage, step: Callable[[], _Result]) -> _Result:
+    """Returns a step's result; begins it anew while the server of a storage is gone for a moment.
+
+    For steps with a :func:`study_lock` inside; single calls survive by themselves. Storages in
+    files have no outages.
+
+    Raises:
+        Exception: the step's; a failure of the storage as it came, for :func:`storage_errors`.
+    """
+    server = _server_of(storage)
+    return step() if server is None else server.patience.repeat(lambda _attempt: step())
 
 
 @contextmanager
@@ -77,6 +121,11 @@ def storage_errors(storage: BaseStorage) -> Iterator[None]:
     Raises:
         RunError: the storage failed.
     """
+    server = _server_of(storage)
+    if server is not None:
+        with postgres_errors(server.address):
+            yield
+        return
     path = storage_path(storage)
     if path is None or isinstance(storage, JournalStorage):
         yield
@@ -85,7 +134,13 @@ def storage_errors(storage: BaseStorage) -> Iterator[None]:
         yield
 
 
-def _prepare(address: StorageAddress, *, create: bool) -> None:
+def _server_of(storage: BaseStorage) -> PostgresStorage | None:
+    """The storage below Optuna's cache where it is a server's."""
+    backend = getattr(storage, "_backend", storage)
+    return backend if isinstance(backend, PostgresStorage) else None
+
+
+def _prepare(address: FileAddress, *, create: bool) -> None:
     """Checks what can be checked before the file is touched."""
     path, folder = address.path, address.path.parent
     if path.is_dir():

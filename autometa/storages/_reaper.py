@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import optuna
@@ -16,7 +17,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from autometa.storages._liveness import LEASE_SECONDS, is_alive
-from autometa.storages._open import study_lock
+from autometa.storages._open import is_shared_by_machines, study_lock
 from autometa.storages._trials import (
     INTERRUPTED,
     ORIGIN,
@@ -35,6 +36,9 @@ _ENQUEUE_GRACE_SECONDS = 60.0
 
 _STAMP_GRACE_SECONDS = 60.0
 """How long a trial may run without a stamp, which takes its worker milliseconds to put there."""
+
+_ZONE_STEP_SECONDS = 900.0
+"""Local times of two machines differ by a multiple of a quarter of an hour."""
 
 _REQUEUED = frozenset({WORKER_DIED, INTERRUPTED})
 
@@ -86,7 +90,8 @@ def reap_orphans(
     now = time.time()
     with study_lock(study._storage):
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        orphans = [trial for trial in running if _is_orphan(trial, lease_seconds, now)]
+        in_zones = is_shared_by_machines(study._storage)
+        orphans = [t for t in running if _is_orphan(t, lease_seconds, now, in_zones)]
         everything = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
         poisoned = {
             trial.number
@@ -148,14 +153,13 @@ def fail_and_requeue(
     return True
 
 
-def _is_orphan(trial: FrozenTrial, lease_seconds: float, now: float) -> bool:
+def _is_orphan(trial: FrozenTrial, lease_seconds: float, now: float, in_zones: bool) -> bool:
     stamp = trial.user_attrs.get(WORKER)
     if isinstance(stamp, dict):
         return not is_alive(stamp, lease_seconds=lease_seconds, now=now)
     # No stamp: the worker died between asking and stamping, or is just about to stamp.
-    started = trial.datetime_start
     grace_seconds = min(lease_seconds, _STAMP_GRACE_SECONDS)
-    return started is None or now - started.astimezone().timestamp() > grace_seconds
+    return not _is_recent(trial.datetime_start, grace_seconds, now, in_zones=in_zones)
 
 
 def _fail(study: optuna.Study, trial: FrozenTrial, reason: str) -> bool:
@@ -177,6 +181,7 @@ def _fail(study: optuna.Study, trial: FrozenTrial, reason: str) -> bool:
 def _requeue(study: optuna.Study, told: set[int], now: float) -> set[int]:
     """Enqueues every dead trial that has no successor; also those of a reaper that died."""
     trials = study.get_trials(deepcopy=False)
+    in_zones = is_shared_by_machines(study._storage)
     by_number = {trial.number: trial for trial in trials}
     have_successor = {trial.user_attrs.get(RETRY_OF) for trial in trials}
     requeued = set()
@@ -186,7 +191,9 @@ def _requeue(study: optuna.Study, told: set[int], now: float) -> set[int]:
             continue
         if trial.number in have_successor or not _params(trial):
             continue
-        if trial.number not in told and _is_fresh(trial, now):
+        if trial.number not in told and _is_recent(
+            trial.datetime_complete, _ENQUEUE_GRACE_SECONDS, now, in_zones=in_zones
+        ):
             continue
         retries = 0 if _has_progressed(trial, by_number) else _retries(trial)
         died = trial.user_attrs.get(REASON) == WORKER_DIED
@@ -202,9 +209,23 @@ def _enqueue_again(study: optuna.Study, trial: FrozenTrial, *, retries: int) -> 
     study.enqueue_trial(_params(trial), user_attrs=attributes)
 
 
-def _is_fresh(trial: FrozenTrial, now: float) -> bool:
-    finished = trial.datetime_complete
-    return finished is not None and now - finished.astimezone().timestamp() < _ENQUEUE_GRACE_SECONDS
+def _is_recent(
+    moment: datetime | None, grace_seconds: float, now: float, *, in_zones: bool
+) -> bool:
+    """Returns whether something happened just now.
+
+    Optuna writes local times without their zone. Where the writer may be in another one, only
+    what is left of whole quarters of an hour tells: what is older is taken for recent now and
+    then, for two minutes, and what is recent never for old.
+    """
+    if moment is None:
+        return False
+    age_seconds = now - moment.astimezone().timestamp()
+    if not in_zones:
+        return age_seconds <= grace_seconds
+    rest = age_seconds % _ZONE_STEP_SECONDS
+    # Clocks differ by some seconds, so that an age may be below zero as well.
+    return rest <= grace_seconds or rest >= _ZONE_STEP_SECONDS - grace_seconds
 
 
 def _params(trial: FrozenTrial) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from optuna.storages import RDBStorage
 
 from autometa.errors import RunError
 from autometa.storages._locks import LOCK_TIMEOUT_SECONDS, kernel_lock
+from autometa.storages._rdb_schema import wrong_schema
 
 _HEADER = b"SQLite format 3\0"
 
@@ -97,13 +98,7 @@ def _check_contents(path: Path, timeout_seconds: float) -> None:
 
 
 def _wrong_schema(path: Path, error: Exception) -> RunError:
-    if "storage upgrade" in str(error):
-        remedy = f"run: optuna storage upgrade --storage sqlite:///{path}"
-        return RunError(f"the storage {path} was made by an older version of Optuna; {remedy}")
-    return RunError(
-        f"the storage {path} was made by a newer version of Optuna; install that version or "
-        "choose another storage."
-    )
+    return wrong_schema(str(path), f"sqlite:///{path}", error)
 
 
 def _cause(error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """Where a storage lies: the URL forms, the default, and URLs that are safe to show.
 
-Two forms are understood: ``journal:PATH`` (or a bare path that ends in ``.journal``) and
-``sqlite:///PATH``.
+Three forms are understood: ``journal:PATH`` (or a bare path that ends in ``.journal``),
+``sqlite:///PATH`` and ``postgresql://USER@HOST:PORT/DATABASE``.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from autometa.errors import UserError
+from autometa.storages._postgres_url import SCHEMES, PostgresAddress, parse_postgres_url
 
 DEFAULT_STORAGE_URL = "journal:results/runs/studies.journal"
 STORAGE_VARIABLE = "AUTOMETA_STORAGE"
 
-_ACCEPTED = "write journal:PATH or sqlite:///PATH"
+_ACCEPTED = "write journal:PATH, sqlite:///PATH or postgresql://USER@HOST:PORT/DATABASE"
 # Two letters at least, for C: is a drive.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9.-]+)(?:\+[A-Za-z0-9.-]+)?:")
 # Greedy up to the last @, so that a password with an unescaped / or @ is hidden as a whole.
-_PASSWORD_IN_AUTHORITY = re.compile(r"(://[^:@/?#]*:).*@", re.DOTALL)
+_PASSWORD_IN_AUTHORITY = re.compile(r"((?:://|^\w[\w.+-]+:)[^:@/?#]*:).*@", re.DOTALL)
 _SECRET_IN_QUERY = re.compile(
     r"((?:^|[?&;\s])[^=&;\s]*(?:password|passwd|pwd|secret|token)[^=&;\s]*=)[^&;\s]*",
     re.IGNORECASE,
@@ -29,8 +30,8 @@ _SECRET_IN_QUERY = re.compile(
 
 
 @dataclass(frozen=True)
-class StorageAddress:
-    """A parsed storage URL.
+class FileAddress:
+    """A parsed storage URL that names a file.
 
     Attributes:
         kind: ``journal`` or ``sqlite``.
@@ -44,6 +45,9 @@ class StorageAddress:
     def url(self) -> str:
         """The URL with the absolute path; it means the same in every working directory."""
         return f"journal:{self.path}" if self.kind == "journal" else f"sqlite:///{self.path}"
+
+
+StorageAddress: TypeAlias = FileAddress | PostgresAddress
 
 
 def default_storage_url() -> str:
@@ -68,6 +72,9 @@ def mask_url(url: str) -> str:
 def absolute_url(url: str) -> str:
     """Returns the same storage with an absolute path, for a process with another directory.
 
+    A password in the URL is kept: hand the result on in an environment, and show, store and pickle
+    it nowhere.
+
     Raises:
         UserError: the URL has no form that this version supports.
     """
@@ -87,7 +94,12 @@ def parse_url(url: str) -> StorageAddress:
         path = text.partition(":")[2]
         if path.startswith("//") and not path.startswith("///"):
             raise _refusal("a journal is a path, not a server", url)
-        return StorageAddress("journal", _absolute(path, url))
+        return FileAddress("journal", _absolute(path, url))
+    if text.partition("://")[0].lower() in SCHEMES and "://" in text:
+        try:
+            return parse_postgres_url(text)
+        except ValueError as error:
+            raise _refusal(str(error), url) from None
     if text.lower().startswith("sqlite:///"):
         path = text[len("sqlite:///") :]
         if path.startswith(":memory:") or path.startswith("file:"):
@@ -96,13 +108,15 @@ def parse_url(url: str) -> StorageAddress:
         if "?" in str(place) or "%" in str(place):
             # Read as a query and, by some versions of SQLAlchemy, as an escape.
             raise _refusal("a SQLite path cannot contain ? or %", url)
-        return StorageAddress("sqlite", place)
+        return FileAddress("sqlite", place)
     if kind == "sqlite":
         raise _refusal("a SQLite URL starts with exactly sqlite:///", url)
+    if kind in SCHEMES:
+        raise _refusal("a PostgreSQL URL starts with postgresql://", url)
     if kind:
         raise _refusal(f"{kind} storages are not supported in this version", url)
     if text.endswith(".journal"):
-        return StorageAddress("journal", _absolute(text, url))
+        return FileAddress("journal", _absolute(text, url))
     raise _refusal("a storage is given by a URL or by a path that ends in .journal", url)
 
 

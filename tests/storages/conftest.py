@@ -1,4 +1,4 @@
-"""Storages of both kinds, closed after each test, and child processes that can be killed."""
+"""Storages of every kind, closed after each test, and child processes that can be killed."""
 
 from __future__ import annotations
 
@@ -42,10 +42,13 @@ def opened() -> Iterator[Callable[[str], BaseStorage]]:
         close_storage(storage)
 
 
-@pytest.fixture(params=["journal:{}/s.journal", "sqlite:///{}/s.db"], ids=["journal", "sqlite"])
+@pytest.fixture(params=["journal", "sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A storage of each kind that does not exist yet."""
-    return str(request.param).format(tmp_path)
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_cluster").new_storage())
+    files = {"journal": f"journal:{tmp_path}/s.journal", "sqlite": f"sqlite:///{tmp_path}/s.db"}
+    return files[request.param]
 
 
 @pytest.fixture

@@ -49,6 +49,26 @@ def test_killed_process_is_dead_even_as_a_zombie(
     assert not is_alive(stamp)
 
 
+def test_machines_of_one_name_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The processes of this machine say nothing about a worker of another one."""
+    stamp = {**worker_stamp(), "started": "another boot/1"}
+    monkeypatch.setattr(liveness, "_MACHINE_ID", tmp_path / "machine-id")
+    (tmp_path / "machine-id").write_text("0123456789abcdef\n")
+    liveness._host.cache_clear()
+    try:
+        alive_elsewhere = is_alive(stamp)
+        host = worker_stamp()["host"]
+    finally:
+        monkeypatch.undo()
+        liveness._host.cache_clear()
+
+    assert alive_elsewhere
+    assert not is_alive(stamp)
+    assert "0123456789abcdef" not in host
+
+
 def test_reused_process_id_is_not_the_worker() -> None:
     """The start time tells a worker from a stranger with its number."""
     stamp = worker_stamp()

@@ -22,6 +22,7 @@ from autometa.storages import (
         "mysql://ann:hu@hush@db/studies",
         "redis://:hush@cache/0",
         "POSTGRESQL://ann:hu?sh#hush@db/x",
+        "postgresql:ann:hush@db/x",
         "postgresql://db/studies?user=ann&password=hush",
         "postgresql://db/studies?sslpassword=hush&sslmode=require",
         "host=db user=ann password=hush",
@@ -52,12 +53,15 @@ def test_url_without_password_is_shown_as_it_is(url: str) -> None:
         ("journal:///x/a.journal", "journal:/x/a.journal"),
         ("sqlite:///a.db", "sqlite:///{}/a.db"),
         ("sqlite:////x/../y/a.db", "sqlite:////y/a.db"),
+        ("postgres://ann@DB:5433/studies", "postgresql://ann@db:5433/studies"),
+        ("postgresql+psycopg://a%40b:p%2Fw@[::1]/s", "postgresql://a%40b:p%2Fw@[::1]/s"),
+        ("postgresql:///s?sslmode=require&host=h", "postgresql:///s?host=h&sslmode=require"),
     ],
 )
 def test_absolute_url_means_the_same_in_every_folder(
     url: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Relative paths are resolved against the current folder, in both forms."""
+    """Relative paths are resolved against the current folder; servers have one form each."""
     monkeypatch.chdir(tmp_path)
 
     absolute = absolute_url(url)
@@ -70,7 +74,14 @@ def test_absolute_url_means_the_same_in_every_folder(
 @pytest.mark.parametrize(
     ("url", "rule"),
     [
-        ("postgresql://ann:hush@db/x", "postgresql storages are not supported in this version"),
+        ("postgresql://ann:hush@db", "must name a database"),
+        ("postgresql://ann:hush@db/x/y", "must name a database"),
+        ("postgresql://ann:hu/sh@db/x", "%2F"),
+        ("postgresql://ann:hush@db/x#y", "%23"),
+        ("postgresql://ann@db/x?password=hush", "password before the @, not password"),
+        ("postgresql://ann@db/x?options=-cport%3D1", "not options"),
+        ("postgresql+asyncpg://ann:hush@db/x", "starts with postgresql://"),
+        ("postgresql:ann:hush@db/x", "starts with postgresql://"),
         ("mysql+pymysql://ann:hush@db/x", "mysql storages are not supported in this version"),
         ("sqlite://", "exactly sqlite:///"),
         ("sqlite:a.db", "exactly sqlite:///"),
@@ -87,11 +98,11 @@ def test_absolute_url_means_the_same_in_every_folder(
     ],
 )
 def test_nonsense_is_refused_with_the_accepted_forms(url: str, rule: str) -> None:
-    """The refusal names the rule and both forms, and never a password."""
+    """The refusal names the rule and the forms, and never a password."""
     with pytest.raises(UserError, match=rule) as caught:
         open_storage(url)
 
-    assert "write journal:PATH or sqlite:///PATH" in str(caught.value)
+    assert "write journal:PATH, sqlite:///PATH or postgresql://" in str(caught.value)
     assert "hush" not in str(caught.value)
 
 
