@@ -30,7 +30,7 @@ import torch
 from add_on_probabilities import learner_probabilities, with_experts, with_pseudo_labels
 from benchmark_page import origin, parser_for, publish, table
 from fold_training import STEPS, default_config, trained
-from paired_tests import holm
+from paired_tests import family_means, holm
 from table_folds import SHOTS, all_tables, folds_by_family, tasks_of
 
 from autometa.config import SyntheticSource
@@ -100,12 +100,7 @@ def main() -> int:
     options = parse_arguments()
     torch.set_num_threads(1)
     frame = scores(all_tables(options.tables), is_quick=options.quick)
-    means = (
-        frame.groupby(["method", "shot", "family", "table"])[["accuracy", "log_loss"]]
-        .mean()
-        .groupby(["method", "shot", "family"])
-        .mean()
-    )
+    means = family_means(frame)
     rows: list[list[str]] = []
     figures: dict[str, Any] = {}
     for name in frame["method"].unique():

@@ -27,7 +27,7 @@ import pandas as pd
 import torch
 from benchmark_page import origin, parser_for, publish, table
 from fold_training import RATE, trained
-from paired_tests import holm
+from paired_tests import family_means, holm
 from table_folds import SHOTS, folds_by_family, tasks_of
 
 from autometa.config import ColumnKernelConfig, FilesSource, SyntheticSource
@@ -83,12 +83,7 @@ def main() -> int:
     source = FilesSource(path=str(options.tables.resolve()), roles="index")
     tables, _ = load_source(source, role="train")
     frame = scores(tables, is_quick=options.quick)
-    by_family = (
-        frame.groupby(["method", "shot", "family", "table"])[["accuracy", "log_loss"]]
-        .mean()
-        .groupby(["method", "shot", "family"])
-        .mean()
-    )
+    by_family = family_means(frame)
     milliseconds = frame.groupby("method")["milliseconds"].median()
     rows, figures = [], {}
     for name in _CONTENDERS:

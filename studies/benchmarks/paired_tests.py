@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from autometa.typing import FloatArray
 
@@ -34,6 +35,17 @@ class Comparison:
     plain_high: float
     p: float
     families: int
+
+
+def family_means(frame: pd.DataFrame) -> pd.DataFrame:
+    """Returns accuracy and log-loss of methods at each shot as means over a family's tables.
+
+    Args:
+        frame: rows of score sheets.
+    """
+    keys = ["method", "shot", "family"]
+    by_table = frame.groupby([*keys, "table"])[["accuracy", "log_loss"]].mean()
+    return by_table.groupby(keys).mean()
 
 
 def holm(differences: Sequence[FloatArray]) -> list[Comparison]:

@@ -28,7 +28,7 @@ import pandas as pd
 import torch
 from benchmark_page import origin, parser_for, publish, table
 from fold_training import RATE, trained_for
-from paired_tests import holm
+from paired_tests import family_means, holm
 from table_folds import all_tables, folds_by_family, tasks_of
 
 from autometa.config import LEARNERS, SyntheticSource, learner_config_class
@@ -81,12 +81,7 @@ def main() -> int:
     options = parse_arguments()
     torch.set_num_threads(1)
     frame, steps, diverged = scores(options)
-    means = (
-        frame.groupby(["method", "shot", "family", "table"])[["accuracy", "log_loss"]]
-        .mean()
-        .groupby(["method", "shot", "family"])
-        .mean()
-    )
+    means = family_means(frame)
     rows: list[list[str]] = []
     figures: dict[str, Any] = {}
     order = sorted(steps, key=lambda name: -means.loc[name]["accuracy"].mean())
