@@ -14,7 +14,14 @@ from typing import Any
 import optuna
 
 from autometa.errors import UserError
-from autometa.export import Export, Provenance, read_export, write_card, write_export
+from autometa.export import (
+    Export,
+    Provenance,
+    read_export,
+    require_replaceable,
+    write_card,
+    write_export,
+)
 from autometa.learners import OuterLoop, build_learner
 from autometa.search import (
     LEARNER_METHOD,
@@ -51,7 +58,7 @@ def export_refit(
         The export. Its scores are those of the winner before.
 
     Raises:
-        UserError: the study has no confirmed winner.
+        UserError: the study has no confirmed winner, or the target is no export.
         RunError: the tables have changed since, or the disk is full or not writable.
         DivergedError: losses were not finite too often.
     """
@@ -61,6 +68,8 @@ def export_refit(
             f"only a confirmed winner can be trained again; {study.study_name!r} has none yet: run "
             "`autometa tune` to its end"
         )
+    # Before a training of minutes.
+    require_replaceable(target.resolve())
     spec = load_spec(study)
     tested = read_export(run_folder_of(spec.name) / "export")
     data = StudyData.load(spec)

@@ -47,7 +47,7 @@ def tune(
     Progress is shown on stderr, the result on stdout.
     """
     from autometa.config import default_storage, read_spec
-    from autometa.storages import absolute_url, mask_url
+    from autometa.storages import absolute_url, url_without_password
 
     go_offline(offline)
     given = list(overrides or ())
@@ -72,5 +72,7 @@ def tune(
         with open_display(signals.event) as display:
             result = run(study, stop=signals.event, on_event=display)
     is_default = url == absolute_url(default_storage())
-    lines = summary_lines(result, storage=None if is_default else mask_url(study.storage))
+    lines = summary_lines(
+        result, storage=None if is_default else url_without_password(study.storage)
+    )
     tell("\n".join(lines))

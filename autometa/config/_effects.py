@@ -34,12 +34,14 @@ def check_effects(learner: str, branch: Mapping[str, Dimension], fixed: Mapping[
     Raises:
         Rule: a searched meta-parameter has no effect beside the values that the others can take.
     """
+    chosen = {name: (value,) for name, value in fixed.items()}
+    chosen |= {name: tuple(getattr(dimension, "choices", ())) for name, dimension in branch.items()}
     for field in branch:
-        needs = _NEEDS.get((learner, field))
-        if needs is None or any(_can_hold(need, learner, branch, fixed) for need in needs):
+        if _is_used(learner, field, chosen):
             continue
         remedy = " or ".join(
-            " and ".join(f"{name}: {value}" for name, value in need.items()) for need in needs
+            " and ".join(f"{name}: {value}" for name, value in need.items())
+            for need in _NEEDS[learner, field]
         )
         raise Rule(
             f"has no effect, because nothing in the space lets {learner} descend with it: fix or "
@@ -68,28 +70,16 @@ def is_idle(learner: str, field: str, values: Mapping[str, Any]) -> bool:
         field: the meta-parameter.
         values: values of others, fixed or chosen; those that are missing have their defaults.
     """
+    return not _is_used(learner, field, {name: (value,) for name, value in values.items()})
+
+
+def _is_used(learner: str, field: str, chosen: Mapping[str, tuple[Any, ...]]) -> bool:
+    """Returns whether a meta-parameter does something beside values that the others can take."""
     needs = _NEEDS.get((learner, field))
     if needs is None:
-        return False
+        return True
     fields = learner_config_class(learner).model_fields
-    return not any(
-        all(values.get(name, fields[name].default) == value for name, value in need.items())
+    return any(
+        all(value in chosen.get(name, (fields[name].default,)) for name, value in need.items())
         for need in needs
     )
-
-
-def _can_hold(
-    need: Mapping[str, str], learner: str, branch: Mapping[str, Dimension], fixed: Mapping[str, Any]
-) -> bool:
-    return all(value in _possible(name, learner, branch, fixed) for name, value in need.items())
-
-
-def _possible(
-    field: str, learner: str, branch: Mapping[str, Dimension], fixed: Mapping[str, Any]
-) -> tuple[Any, ...]:
-    """Returns the values that a categorical meta-parameter takes in a study."""
-    if field in branch:
-        return tuple(getattr(branch[field], "choices", ()))
-    if field in fixed:
-        return (fixed[field],)
-    return (learner_config_class(learner).model_fields[field].default,)

@@ -112,6 +112,7 @@ def assemble(
     y_TS = np.full((tasks, support), -1, np.int64)
     y_TQ = np.full((tasks, query), -1, np.int64)
     column_mask_TF = np.zeros((tasks, width), bool)
+    visible_TR = np.zeros((tasks, support + query), bool)
     shots_TW = np.zeros((tasks, ways), np.float32)
     way_mask_TW = np.zeros((tasks, ways), bool)
     basis_TFC = np.zeros((tasks, width, bases[0].shape[1]), np.float32) if bases else None
@@ -123,6 +124,10 @@ def assemble(
         stats_TFJ[task, :n_columns] = item.stats_FJ
         y_TS[task, :n_support] = episode.support_labels_S
         y_TQ[task, :n_query] = episode.query_labels_Q
+        # The scaling has seen the support rows alone, or all rows and perhaps further ones.
+        seen_queries = min(n_query, item.fit_rows - n_support)
+        visible_TR[task, :n_support] = True
+        visible_TR[task, support : support + seen_queries] = True
         column_mask_TF[task, :n_columns] = item.usable_F
         way_mask_TW[task, : episode.ways] = True
         shots_TW[task, : episode.ways] = np.bincount(
@@ -131,11 +136,6 @@ def assemble(
         if basis_TFC is not None:
             basis_TFC[task, :n_columns] = bases[task]
     row_mask_TR = np.concatenate([y_TS, y_TQ], axis=1) >= 0
-    visible_TR = row_mask_TR.copy()
-    for task, (episode, item) in enumerate(zip(episodes, inputs, strict=True)):
-        # The scaling has seen the first rows, or all of them and further ones.
-        seen_queries = max(0, item.fit_rows - len(episode.support_rows_S))
-        visible_TR[task, support + seen_queries :] = False
     fit_rows_T = np.array([item.fit_rows for item in inputs], np.float32)
     return EpisodeBatch(
         x_TRFH=torch.from_numpy(x_TRFH),

@@ -44,6 +44,7 @@ from autometa.storages._url import (
     absolute_url,
     default_storage_url,
     mask_url,
+    url_without_password,
 )
 
 __all__ = [
@@ -87,5 +88,6 @@ __all__ = [
     "study_spec",
     "through_outages",
     "trials_done",
+    "url_without_password",
     "worker_stamp",
 ]

@@ -81,6 +81,16 @@ def absolute_url(url: str) -> str:
     return parse_url(url).url
 
 
+def url_without_password(url: str) -> str:
+    """Returns a URL as it was given, but for a password: for a command that a user may type.
+
+    Raises:
+        UserError: the URL has no form that this version supports.
+    """
+    address = parse_url(url)
+    return address.place if isinstance(address, PostgresAddress) else url
+
+
 def parse_url(url: str) -> StorageAddress:
     """Returns what a storage URL means; touches no file.
 

@@ -42,7 +42,7 @@ from search_pays_page import page
 from table_folds import all_tables, folds_by_family, tasks_of
 from torch import Tensor
 
-from autometa.config import LearnerConfig, StudySpec, SyntheticSource
+from autometa.config import LearnerConfig, StudySpec, SyntheticSource, learner_config_class
 from autometa.episodes import EpisodeBatch
 from autometa.evaluation import EvaluationTask, score_learner
 from autometa.learners import AbstractLearner
@@ -137,7 +137,7 @@ def divided(
         seconds,
         pd.concat(sheets).assign(division=seed),
         winners,
-        {one.space_learner: importances(one.study, one.rung) for one in _studies(spec, rival)},
+        {next(iter(one.space.branches)): _importances_of(one) for one in (spec, rival)},
         {"members": members, "long steps": long_steps},
     )
 
@@ -156,38 +156,37 @@ def _scores(learner: Any, tasks: Sequence[EvaluationTask], method: str) -> pd.Da
     return score_learner(learner, tasks, method=method).frame
 
 
-@dataclass(frozen=True)
-class _Finished:
-    space_learner: str
-    study: optuna.Study
-    rung: int
+def _importances_of(spec: StudySpec) -> dict[str, float]:
+    return importances(load_study(open_storage(spec.storage), spec.name), spec)
 
 
-def _studies(*specs: StudySpec) -> list[_Finished]:
-    return [
-        _Finished(
-            next(iter(spec.space.branches)),
-            load_study(open_storage(spec.storage), spec.name),
-            spec.training.rungs[0],
-        )
-        for spec in specs
-    ]
+def importances(study: optuna.Study, spec: StudySpec) -> dict[str, float]:
+    """Returns the importance of each meta-parameter for the value at the first rung.
 
-
-def importances(study: optuna.Study, rung: int) -> dict[str, float]:
-    """Returns the importance of each meta-parameter for the value at a rung."""
+    What a trial did not draw, because it does nothing beside the others, counts with its default:
+    fANOVA leaves out parameters that are not in all trials.
+    """
+    [(learner, dimensions)] = spec.space.branches.items()
+    defaults = learner_config_class(learner)()
+    rung = spec.training.rungs[0]
+    trials = study.get_trials(deepcopy=False)
+    distributions = {
+        name: distribution for trial in trials for name, distribution in trial.distributions.items()
+    }
+    idle = {name: dimensions[name].clip(getattr(defaults, name)) for name in distributions}
     reached = optuna.create_study(direction="maximize")
-    for trial in study.get_trials(deepcopy=False):
+    for trial in trials:
         if rung in trial.intermediate_values:
             reached.add_trial(
                 optuna.trial.create_trial(
-                    params=trial.params,
-                    distributions=trial.distributions,
+                    params=idle | trial.params,
+                    distributions=distributions,
                     value=trial.intermediate_values[rung],
                 )
             )
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
-    return dict(optuna.importance.get_param_importances(reached, evaluator=evaluator))
+    found = optuna.importance.get_param_importances(reached, evaluator=evaluator)
+    return {name: float(value) for name, value in found.items()}
 
 
 def main() -> int:

@@ -165,7 +165,7 @@ def _draw(
     left.set_xticks(range(len(by_shot)), [f"K={shot}" for shot in by_shot])
     left.axhline(0, color="0.4", linewidth=1)
     left.set_ylabel("accuracy of the search's winner, points above")
-    left.legend(fontsize=8)
+    left.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2)
     for axes, (learner, found) in zip(others, importances.items(), strict=True):
         _draw_importances(axes, learner, found)
 

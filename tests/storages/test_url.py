@@ -11,6 +11,7 @@ from autometa.storages import (
     default_storage_url,
     mask_url,
     open_storage,
+    url_without_password,
 )
 
 
@@ -115,3 +116,18 @@ def test_default_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert from_environment == "sqlite:///mine.db"
     assert built_in == DEFAULT_STORAGE_URL == "journal:results/runs/studies.journal"
+
+
+@pytest.mark.parametrize(
+    ("url", "typed"),
+    [
+        (
+            "postgresql://ann:hush@db.example:5433/studies",
+            "postgresql://ann@db.example:5433/studies",
+        ),
+        ("sqlite:////data/studies.db", "sqlite:////data/studies.db"),
+    ],
+)
+def test_a_url_to_be_typed_has_no_password(url: str, typed: str) -> None:
+    """What a summary prints works as it stands, with the password from elsewhere."""
+    assert url_without_password(url) == typed
