@@ -13,12 +13,11 @@ from __future__ import annotations
 import statistics
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from autometa.config import StudySpec, spec_from_dict
@@ -287,9 +286,8 @@ class _Run:
 
     def _confirm(self, spent: SpentSeconds) -> list[Confirmed]:
         with storage_errors(self.study._storage):
-            trials = self._finalists(self.spec.search.seconds - spent.total())
+            trials, seeds = self._finalists(self.spec.search.seconds - spent.total())
         chosen = [(trial.number, dict(trial.params)) for trial in trials]
-        seeds = self.spec.search.confirm
         self.emit(Event("confirm", f"finalists: {len(chosen)}, fresh seeds of each: {seeds}"))
         return confirm(
             self.spec,
@@ -297,12 +295,15 @@ class _Run:
             chosen,
             run_folder=self.folder,
             workers=self.workers,
+            seeds=seeds,
             stop=self.stop,
             on_progress=lambda done, total: self.emit(Event("confirm", "", done, total)),
         )
 
-    def _finalists(self, seconds: float) -> list[FrozenTrial]:
-        """Returns the trials to confirm: those chosen before, unless the search has gone on.
+    def _finalists(self, seconds: float) -> tuple[list[FrozenTrial], int]:
+        """Returns the trials to confirm, and with how many fresh seeds each.
+
+        They are those that were chosen before, unless the search has gone on.
 
         How many the remaining seconds allow is decided once. A resumed or repeated command has
         fewer seconds left, and would else choose, and test, another winner.
@@ -317,17 +318,25 @@ class _Run:
         }
         stored = self.study.user_attrs.get(FINALISTS, {})
         if stored.get("chosen_under") == chosen_under:
-            return [trials[number] for number in stored["trials"]]
-        count = _affordable_finalists(self.study, self.spec, workers=self.workers, seconds=seconds)
+            seeds = int(stored.get("seeds", search.confirm))
+            return [trials[number] for number in stored["trials"]], seeds
+        count, seeds = _affordable(trials, self.spec, workers=self.workers, seconds=seconds)
         chosen = finalists(self.study, count=count)
         self.study.set_user_attr(
             FINALISTS,
-            {"chosen_under": chosen_under, "trials": [trial.number for trial in chosen]},
+            {
+                "chosen_under": chosen_under,
+                "trials": [trial.number for trial in chosen],
+                "seeds": seeds,
+            },
         )
-        return chosen
+        return chosen, seeds
 
     def _test_and_export(self, confirmed: list[Confirmed]) -> TuneResult:
-        winner = select(confirmed)
+        selection = select(self.spec, confirmed)
+        winner = selection.winner
+        if str(selection):
+            self.emit(Event("confirm", str(selection)))
         target = self.folder / "export"
         export = export_confirmed(
             winner,
@@ -365,19 +374,26 @@ class _Run:
             raise StoppedError(f"stopped {where}; run the same command to go on")
 
 
-def _affordable_finalists(
-    study: optuna.Study, spec: StudySpec, *, workers: int, seconds: float
-) -> int:
-    """Returns how many finalists the remaining seconds allow, at least one."""
+def _affordable(
+    trials: Sequence[FrozenTrial], spec: StudySpec, *, workers: int, seconds: float
+) -> tuple[int, int]:
+    """Returns how many finalists the remaining seconds allow, and how many seeds of each.
+
+    Two finalists with fewer seeds come before one with all of them, which decides nothing.
+    """
+    search = spec.search
     durations = [
         float(trial.user_attrs[SECONDS])
-        for trial in study.get_trials(deepcopy=False)
-        if SECONDS in trial.user_attrs
+        for trial in trials
+        if trial.state == TrialState.COMPLETE and SECONDS in trial.user_attrs
     ]
     if not durations:
-        return spec.search.finalists
-    per_finalist = statistics.median(durations) * spec.search.confirm / workers
-    return max(1, min(spec.search.finalists, int(seconds / max(per_finalist, 1e-3))))
+        return search.finalists, search.confirm
+    runs = int(seconds * workers / max(statistics.median(durations), 1e-3))
+    count = min(search.finalists, max(1, runs // search.confirm))
+    if count > 1 or search.finalists == 1 or runs < 2:
+        return count, search.confirm if runs >= search.confirm else max(1, runs)
+    return 2, min(search.confirm, runs // 2)
 
 
 def _describe_tables(data: StudyData) -> str:

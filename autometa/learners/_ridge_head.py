@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from autometa.episodes import EpisodeBatch
 
 _LEAST_NOISE = 1e-3
+_LEAST_RELATIVE_NOISE = 1e-5
+"""Of the mean of a kernel's diagonal: it bounds the condition number where a kernel is large."""
 
 
 class RidgeHead(nn.Module):
@@ -48,10 +50,14 @@ class RidgeHead(nn.Module):
         relative_TS = (batch.labels_TWS * _relative_shots(batch)[..., None]).sum(1)
         absent_TS = batch.y_TS < 0
         relative_TS = relative_TS.masked_fill(absent_TS, 1.0)
-        noise_TS = _LEAST_NOISE + log_T.exp()[:, None] * relative_TS ** self.balance.tanh()
+        masked_TSS = _masked(kernel_TSS, ~absent_TS)
+        diagonal_T = masked_TSS.diagonal(dim1=1, dim2=2).sum(1) / batch.shots_TW.sum(1)
+        least_T1 = (_LEAST_RELATIVE_NOISE * diagonal_T.detach()).clamp_min(_LEAST_NOISE)[:, None]
+        noise_TS = least_T1 + log_T.exp()[:, None] * relative_TS ** self.balance.tanh()
         gain_T = (self.log_gain[0] + self.log_gain[1] * batch.log_shots_T).exp()
-        solved_TSW = torch.linalg.solve(
-            _masked(kernel_TSS, ~absent_TS) + torch.diag_embed(noise_TS), centred_labels(batch).mT
+        # A system without a solution gives values that are not finite, as a divergence does.
+        solved_TSW, _ = torch.linalg.solve_ex(
+            masked_TSS + torch.diag_embed(noise_TS), centred_labels(batch).mT
         )
         return {"alpha": gain_T[:, None, None] * solved_TSW.mT}
 

@@ -7,7 +7,6 @@ from autometa.config import StudySpec, spec_from_dict
 from autometa.search._confirm import Confirmed as Confirmed
 from autometa.search._confirm import confirm as confirm
 from autometa.search._confirm import fresh_seed as fresh_seed
-from autometa.search._confirm import select as select
 from autometa.search._data import REFERENCE as REFERENCE
 from autometa.search._data import StudyData as StudyData
 from autometa.search._device import resolve_device as resolve_device
@@ -25,9 +24,11 @@ from autometa.search._progress import snapshot as snapshot
 from autometa.search._rung_correlations import FEWEST_TRIALS as FEWEST_TRIALS
 from autometa.search._rung_correlations import RungCorrelation as RungCorrelation
 from autometa.search._rung_correlations import rung_correlations as rung_correlations
+from autometa.search._selection import Selection as Selection
+from autometa.search._selection import finalists as finalists
+from autometa.search._selection import select as select
 from autometa.search._settled import fetched_spec as fetched_spec
 from autometa.search._space import candidate_config as candidate_config
-from autometa.search._study import finalists as finalists
 from autometa.search._study import load_spec as load_spec
 from autometa.search._study import prepare_study as prepare_study
 from autometa.search._study import require_same_tables as require_same_tables
@@ -62,6 +63,7 @@ __all__ = [
     "Objective",
     "Progress",
     "RungCorrelation",
+    "Selection",
     "StudyData",
     "Ticker",
     "WorkerReport",

@@ -1,4 +1,4 @@
-"""Confirmation: the best trials are trained again with fresh seeds, and the mean decides.
+"""Confirmation: the best trials are trained again with fresh seeds.
 
 The luckiest trial's value overstates it, so that it is never quoted. Confirmation only selects;
 the score that is quoted comes from the test tables, read once, with exactly the exported weights.
@@ -94,10 +94,11 @@ def confirm(
     *,
     run_folder: Path,
     workers: int,
+    seeds: int | None = None,
     stop: threading.Event | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Confirmed]:
-    """Trains each finalist with ``search.confirm`` fresh seeds and scores it on the confirm tasks.
+    """Trains each finalist with fresh seeds and scores it on the confirm tasks.
 
     Args:
         spec: the study.
@@ -105,6 +106,7 @@ def confirm(
         trials: number and parameters of the finalists.
         run_folder: results are kept below ``confirm/`` in it.
         workers: processes to use, each with one thread; 1 runs in this process.
+        seeds: fresh seeds of each finalist; ``search.confirm`` where None.
         stop: set to end early; what is done is kept.
         on_progress: called with (jobs done, jobs).
 
@@ -122,7 +124,7 @@ def confirm(
     # Seed by seed: finalists that train on the same batches come one after the other.
     jobs = [
         _Job(number, params, seed_index, run_folder)
-        for seed_index in range(spec.search.confirm)
+        for seed_index in range(seeds or spec.search.confirm)
         for number, params in trials
     ]
     results: list[Confirmed | AutometaError] = []
@@ -142,19 +144,6 @@ def confirm(
         raise RunError(f"no finalist could be confirmed: {results[0]}")
     rank = {number: index for index, (number, _) in enumerate(trials)}
     return sorted(confirmed, key=lambda run: (rank[run.trial], run.seed_index))
-
-
-def select(confirmed: Sequence[Confirmed]) -> Confirmed:
-    """Returns the best run of the finalist with the best mean over its fresh seeds.
-
-    A finalist that failed with a seed yields to those that failed with fewer: the mean over the
-    seeds that went well would favour it.
-    """
-    values: dict[int, list[float]] = {}
-    for run in confirmed:
-        values.setdefault(run.trial, []).append(run.value)
-    winner = max(values, key=lambda trial: (len(values[trial]), float(np.mean(values[trial]))))
-    return max((run for run in confirmed if run.trial == winner), key=lambda run: run.value)
 
 
 @dataclass(frozen=True)

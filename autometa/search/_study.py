@@ -10,16 +10,12 @@ from typing import Any, Final
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.trial import FrozenTrial, TrialState
 
 from autometa.config import StudySpec, default_params, spec_from_dict, spec_to_dict
 from autometa.errors import RunError
 from autometa.search._data import StudyData
-from autometa.search._space import candidate_config, config_hash
 from autometa.storages import (
     ORIGIN,
-    REASON,
-    counted,
     create_or_load_study,
     open_storage,
     storage_errors,
@@ -131,33 +127,3 @@ def set_deadline(study: optuna.Study, *, seconds: float) -> None:
 def deadline_of(study: optuna.Study) -> float:
     """Returns when the workers have to stop, in seconds since the epoch."""
     return float(study.user_attrs.get(DEADLINE, float("inf")))
-
-
-def finalists(study: optuna.Study, *, count: int) -> list[FrozenTrial]:
-    """Returns the best completed trials with distinct configurations, best first.
-
-    Raises:
-        RunError: no trial is complete; the most frequent reason of failure is named.
-    """
-    spec = load_spec(study)
-    trials = study.get_trials(deepcopy=False)
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    if not complete:
-        raise RunError(f"the study {study.study_name!r} has no finished trial; {_failures(trials)}")
-    best: dict[str, FrozenTrial] = {}
-    for trial in sorted(complete, key=lambda trial: (-float(trial.value or 0.0), trial.number)):
-        best.setdefault(config_hash(candidate_config(spec, trial.params)), trial)
-    return list(best.values())[:count]
-
-
-def _failures(trials: list[FrozenTrial]) -> str:
-    # Interrupted trials say nothing about the study; numbers in a reason differ between trials.
-    kinds: dict[str, list[str]] = {}
-    for trial in trials:
-        if trial.state == TrialState.FAIL and counted(trial):
-            reason = str(trial.user_attrs.get(REASON, "unknown reason"))
-            kinds.setdefault(reason.partition(":")[0], []).append(reason)
-    if not kinds:
-        return "give it more time (search.seconds) or fewer outer steps (training.outer_steps)"
-    top = max(kinds.values(), key=len)
-    return f"{sum(map(len, kinds.values()))} failed, most often: {top[0]}"

@@ -48,13 +48,14 @@ def stream(
     components: int | None,
     reuse: int = 1,
     kept_bytes: int = 0,
+    meta_batch: int = TRAINING.meta_batch,
 ) -> TrainingEpisodes:
     """Returns batches of tables as a study draws them that says nothing of its training."""
     return TrainingEpisodes(
         real,
         synthetic,
         seed=seed,
-        meta_batch=TRAINING.meta_batch,
+        meta_batch=meta_batch,
         ways=5,
         synthetic_share=TRAINING.synthetic_share,
         augmented_share=TRAINING.augmented_share,

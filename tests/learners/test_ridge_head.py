@@ -41,6 +41,19 @@ def test_the_head_is_ridge_regression_on_explicit_features(
         assert not fitted["alpha"][task].mT[batch.y_TS[task] < 0].any()
 
 
+def test_a_kernel_of_any_size_can_be_solved(batch: EpisodeBatch) -> None:
+    """A large kernel of equal rows is not singular in single precision."""
+    single = batch.to("cpu", torch.float32)
+    ones_TSS = torch.ones(batch.tasks, single.y_TS.shape[1], single.y_TS.shape[1])
+    head = RidgeHead()
+    with torch.no_grad():
+        head.log_noise.fill_(-40.0)
+
+    fitted = head.fit(3e7 * ones_TSS, single)
+
+    assert torch.isfinite(fitted["alpha"]).all()
+
+
 def test_left_out_predictions_are_those_of_a_head_fitted_without_the_row(
     batch: EpisodeBatch, kernel_TSS: Tensor
 ) -> None:

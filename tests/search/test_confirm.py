@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import torch
 
-from autometa.config import MamlConfig, StudySpec
+from autometa.config import StudySpec
 from autometa.errors import RunError, StoppedError
 from autometa.evaluation import ScoreSheet
-from autometa.search import Confirmed, StudyData, _confirm, confirm, fresh_seed, select
+from autometa.search import Confirmed, StudyData, _confirm, confirm, fresh_seed
 
 _FINALISTS = [(3, {"inner_lr": 0.2, "width": 8}), (1, {"inner_lr": 0.05, "width": 8})]
 
@@ -94,6 +94,14 @@ def test_runs_that_are_done_are_used_again_after_an_interruption(
     steps.clear()
     assert [run.value for run in confirmed()] == [run.value for run in runs]
     assert steps == []
+
+
+def test_fewer_seeds_may_be_asked_for(confirmed: Callable[..., list[Confirmed]]) -> None:
+    """Where time is short, each finalist is trained with the first of the seeds."""
+    runs = confirmed(seeds=1)
+
+    assert [(run.trial, run.seed_index) for run in runs] == [(3, 0), (1, 0)]
+    assert runs == [run for run in confirmed() if run.seed_index == 0]
 
 
 def _empty(folder: Path) -> None:
@@ -256,26 +264,6 @@ def test_another_command_may_confirm_the_same_run_first(
     assert [run.value for run in again] == [run.value for run in first]
     assert len(calls) == 5
     assert len(list(first[0].folder.parent.iterdir())) == 4
-
-
-def _run(trial: int, seed_index: int, value: float) -> Confirmed:
-    return Confirmed(trial, seed_index, value, Path("nowhere"), MamlConfig())
-
-
-def test_select_takes_the_best_mean_and_its_best_run() -> None:
-    """The luckiest run does not win; the mean over seeds does."""
-    lucky = [_run(0, 0, 0.9), _run(0, 1, 0.1)]
-    steady = [_run(1, 0, 0.6), _run(1, 1, 0.7)]
-
-    assert select([*lucky, *steady]) == steady[1]
-
-
-def test_select_distrusts_a_finalist_that_failed_with_a_seed() -> None:
-    """A mean over the seeds that went well does not beat a full one."""
-    fragile = [_run(0, 1, 0.9)]
-    steady = [_run(1, 0, 0.6), _run(1, 1, 0.7)]
-
-    assert select([*fragile, *steady]).trial == 1
 
 
 def test_a_child_that_dies_is_told_in_one_sentence(

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from autometa.config import StudySpec
-from autometa.errors import RunError, UserError
-from autometa.search import Objective, finalists, leaderboard, load_spec, set_deadline, snapshot
+from autometa.errors import UserError
+from autometa.search import Objective, leaderboard, load_spec, set_deadline, snapshot
 from autometa.search._study import deadline_of
 
 
@@ -156,34 +156,6 @@ def test_deadline_is_a_time_of_day(
     set_deadline(study.study, seconds=5)
 
     assert deadline_of(study.study) == 1005.0
-
-
-def test_finalists_are_the_best_distinct_configurations(
-    little_study: Callable[..., StudySpec], study_of: Callable[[StudySpec], Any]
-) -> None:
-    """A configuration that was tried twice is confirmed once; the earlier trial stands for it."""
-    study = study_of(little_study(search={"trials": 4, "pruner": "none"}))
-    study.study.enqueue_trial({"inner_lr": 1.0, "width": 16})
-    study.work()
-
-    chosen = finalists(study.study, count=9)
-
-    assert study.trials[1].params == study.trials[0].params
-    assert study.trials[1].value == study.trials[0].value
-    values = [trial.value for trial in chosen]
-    assert values == sorted(values, reverse=True)
-    assert {trial.number for trial in chosen} == {0, 2, 3}
-    assert finalists(study.study, count=1) == chosen[:1]
-
-
-def test_study_without_a_finished_trial_says_what_to_do(
-    little_study: Callable[..., StudySpec], study_of: Callable[[StudySpec], Any]
-) -> None:
-    """Where nothing failed either, time was too short."""
-    study = study_of(little_study())
-
-    with pytest.raises(RunError, match="no finished trial; give it more time"):
-        finalists(study.study, count=1)
 
 
 def test_snapshot_and_leaderboard_tell_the_same_story(
