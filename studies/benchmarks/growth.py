@@ -4,8 +4,8 @@ Fixed before the runs:
 
 - Every table of a folder is tested once: three divisions by family (``table_folds.py``); a learner
   is trained on tables of the other two and on 2,000 random ones. Of the training families, in a
-  random order, the first are taken that give at least 0, 5, 10, 20, 40 and all real tables, so that
-  a smaller set is a part of a larger one.
+  random order, the first are taken that give at least 0, 5, 20 and all real tables, so that a
+  smaller set is a part of a larger one.
 - The package's default learner, seed 0, outer rate 0.004; 250, 1,000, 4,000 and 16,000 outer steps.
 - Unlabelled, K = 1, 5, 20, up to 5 ways, 30 episodes per table and K; baselines on the same ones.
 - Reported: accuracy (mean over families and K) and log-loss by tables and steps, the difference
@@ -41,7 +41,7 @@ from autometa.tables import ScaledTable, default_cache_dir, load_source
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_SIZES = (0, 5, 10, 20, 40, 10_000)
+_SIZES = (0, 5, 20, 10_000)
 _STEPS = (250, 1000, 4000, 16_000)
 _SHOTS = (1, 5, 20)
 _DIVISIONS = 3

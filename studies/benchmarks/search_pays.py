@@ -18,6 +18,8 @@ Registered before the runs:
   several divisions counts once, by its mean), and the gain of ``search`` over each of the others
   with a 95 % interval by bootstrap over families, not corrected. The search pays against one of
   them where the interval of the gain in log-loss is above zero.
+- Divisions that are done are kept in ``--work DIR``, so that a run can be gone on with;
+  ``--divisions`` runs a part of them.
 - Reported as well: which meta-parameters matter, as the fANOVA importance (Hutter et al., ICML
   2014) of each for the value at the first rung, which all trials reach, by learner and division.
 
@@ -27,10 +29,12 @@ Registered before the runs:
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -75,6 +79,28 @@ class Division:
     importances: dict[str, dict[str, float]] = field(default_factory=dict)
     notes: dict[str, int] = field(default_factory=dict)
 
+    def save(self, file: Path) -> None:
+        """Keeps it as JSON, with its scores beside it."""
+        self.frame.to_parquet(file.with_suffix(".parquet"))
+        kept = {
+            "seconds": self.seconds,
+            "winners": {name: one.model_dump(mode="json") for name, one in self.winners.items()},
+            "importances": self.importances,
+            "notes": self.notes,
+        }
+        file.with_suffix(".part").write_text(json.dumps(kept))
+        file.with_suffix(".part").replace(file)
+
+    @classmethod
+    def load(cls, file: Path) -> Division:
+        """Returns what ``save`` has kept."""
+        kept = json.loads(file.read_text())
+        winners = {
+            name: learner_config_class(one["name"]).model_validate(one)
+            for name, one in kept.pop("winners").items()
+        }
+        return cls(frame=pd.read_parquet(file.with_suffix(".parquet")), winners=winners, **kept)
+
 
 class Ensemble:
     """The mean of the probabilities of several learners, as logits."""
@@ -91,7 +117,10 @@ class Ensemble:
 
 def parse_arguments() -> argparse.Namespace:
     """Returns the command line's options."""
-    return parser_for(__doc__, quick="one division, 12 tables a side, 6 trials").parse_args()
+    parser = parser_for(__doc__, quick="one division, 12 tables a side, 6 trials")
+    parser.add_argument("--work", type=Path, help="folder of finished divisions")
+    parser.add_argument("--divisions", type=int, nargs="+", choices=_DIVISIONS)
+    return parser.parse_args()
 
 
 def divided(
@@ -197,9 +226,20 @@ def main() -> int:
     tables = all_tables(options.tables)
     synthetic, _ = load_source(SyntheticSource(count=2000))
     divisions = []
-    for seed in _DIVISIONS[:1] if options.quick else _DIVISIONS:
+    wanted = options.divisions or (_DIVISIONS[:1] if options.quick else _DIVISIONS)
+    for seed in wanted:
+        file = options.work and options.work / f"division-{seed}.json"
+        if file is not None and file.exists():
+            divisions.append(Division.load(file))
+            continue
         divisions.append(divided(tables, synthetic, seed, options))
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            divisions[-1].save(file)
         print(f"division {seed}: {divisions[-1].notes}", file=sys.stderr, flush=True)
+    if not options.quick and len(wanted) < len(_DIVISIONS):
+        print(f"kept in {options.work}; run again for the page, with all divisions")
+        return 0
     lines, figures = page(divisions, is_quick=options.quick)
     return publish("search_pays", lines, figures, [], options)
 
