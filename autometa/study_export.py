@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import hashlib
 import json
 import platform
@@ -18,7 +19,7 @@ from optuna.trial import TrialState
 
 from autometa.config import StudySpec
 from autometa.errors import UserError
-from autometa.evaluation import EvaluationTask, ScoreSheet, score_learner
+from autometa.evaluation import EvaluationTask, ScoreSheet, adaptation_curve, score_learner
 from autometa.export import (
     Export,
     Provenance,
@@ -91,6 +92,9 @@ def export_confirmed(
     sheets = [data.baselines(confirm_tasks, workers=workers), winner.sheet()]
     tasks = data.test_tasks()
     learner = winner.learner()
+    with one_thread():
+        curve = adaptation_curve(learner, confirm_tasks)
+    provenance["adaptation"] = [dataclasses.asdict(point) for point in curve]
     if tasks:
         reads = [*study.user_attrs.get(TEST_READS, []), identity]
         # Written before the tables are read: an interrupted test has been a test all the same.

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from optuna.trial import FrozenTrial, TrialState
 
 from autometa.config import StudySpec, spec_from_dict
-from autometa.errors import StoppedError, UserError
+from autometa.errors import RunError, StoppedError, UserError
 from autometa.evaluation import ScoreSheet
 from autometa.export import Export, read_export
+from autometa.report import ARTIFACTS, annotate, gather, write_report
 from autometa.search import (
     SECONDS,
     Confirmed,
@@ -68,7 +69,7 @@ _LEAST_SECONDS = 1.0
 _CLOCK_JUMP_SECONDS = 5.0
 
 Stage: TypeAlias = Literal[
-    "fetch", "tables", "study", "baselines", "search", "confirm", "test", "export"
+    "fetch", "tables", "study", "baselines", "search", "confirm", "test", "export", "report"
 ]
 
 
@@ -101,6 +102,7 @@ class TuneResult:
         study: name of the study.
         export: the exported winner.
         folder: where it was written.
+        report: the page about the study.
         trial: number of the winning trial.
         role: role of the tables of the quoted score: ``test``, else ``confirm`` or ``validation``.
         sheet: scores of the learner and the baselines on that role.
@@ -109,6 +111,7 @@ class TuneResult:
     study: str
     export: Export
     folder: Path
+    report: Path
     trial: int
     role: str
     sheet: ScoreSheet
@@ -351,6 +354,7 @@ class _Run:
             WINNER, {"trial": winner.trial, "seed_index": winner.seed_index, "value": winner.value}
         )
         self.emit(Event("export", f"wrote {target}"))
+        report = self._report()
         sheet = export.sheet()
         role = next(
             role for role in ("test", "confirm", "validation") if role in set(sheet.frame["role"])
@@ -359,10 +363,27 @@ class _Run:
             study=self.spec.name,
             export=read_export(target),
             folder=target,
+            report=report,
             trial=winner.trial,
             role=role,
             sheet=sheet.select(role=role),
         )
+
+    def _report(self) -> Path:
+        """Writes the page about the study, and what the dashboard shows beside its own pages."""
+        target = self.folder / "report.html"
+        try:
+            with storage_errors(self.study._storage):
+                evidence = gather(self.study, run_folder=self.folder)
+                write_report(evidence, target)
+                annotate(self.study, evidence, artifacts=self.folder.parent / ARTIFACTS)
+        except OSError as error:
+            raise RunError(
+                f"the report must be written to {target} ({error.strerror or error}), and the "
+                f"winner is exported: free space, then run `autometa report {self.spec.name}`"
+            ) from error
+        self.emit(Event("report", f"wrote {target}"))
+        return target
 
     def _baselines_scored(self, stage: Stage, done: int, total: int) -> None:
         self.emit(Event(stage, "", done, total))

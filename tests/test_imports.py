@@ -29,7 +29,8 @@ ALLOWED: dict[str, set[str]] = {
     "search": {"evaluation", "storages"},
     "testing": {"evaluation", "storages"},
     "study_export": {"search", "export"},
-    "tune": {"study_export"},
+    "report": {"search", "export"},
+    "tune": {"study_export", "report"},
     "study_refit": {"tune"},
     "cli": {"study_refit"},
     "__main__": {"cli"},
@@ -38,8 +39,11 @@ LEAVES = {"atomic", "errors", "logging", "pools", "typing"}
 
 # The only rooms that may import a library, wherever in their files.
 ONLY_IN: dict[str, set[str]] = {
-    "optuna": {"storages", "search", "testing", "study_export", "study_refit", "tune", "cli"},
-    "optuna_dashboard": {"cli"},
+    "optuna": {
+        *("storages", "search", "testing", "report", "study_export", "study_refit", "tune", "cli"),
+    },
+    "optuna_dashboard": {"cli", "report"},
+    "plotly": {"report"},
     "psycopg": {"storages"},
     "openml": {"tables"},
     "typer": {"cli"},

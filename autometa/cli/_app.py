@@ -11,6 +11,7 @@ from autometa.cli._evaluate import evaluate
 from autometa.cli._export import export
 from autometa.cli._predict import predict
 from autometa.cli._printing import tell
+from autometa.cli._report import report
 from autometa.cli._studies import show, studies
 from autometa.cli._tables import tables
 from autometa.cli._tune import tune
@@ -49,6 +50,7 @@ app.command("worker", epilog="Example: autometa worker quickstart")(worker)
 app.command("studies", epilog="Example: autometa studies --json")(studies)
 app.command("show", epilog="Example: autometa show quickstart --csv > trials.csv")(show)
 app.command("dashboard", epilog="Example: autometa dashboard quickstart --port 8081")(dashboard)
+app.command("report", epilog="Example: autometa report quickstart -o quickstart.html")(report)
 app.command("export", epilog="Example: autometa export quickstart -o my_classifier")(export)
 app.command(
     "predict",

@@ -31,8 +31,11 @@ def dashboard(
     address = check_loopback(host)
 
     import optuna_dashboard
+    from optuna.artifacts import FileSystemArtifactStore
 
     from autometa.cli._guard import ReadOnlyGuard
+    from autometa.report import ARTIFACTS
+    from autometa.search import RUNS_FOLDER
     from autometa.storages import load_study, open_storage
 
     hush_optuna()
@@ -45,7 +48,10 @@ def dashboard(
     shown = f"[{address}]" if ":" in address else address
     with LoopbackServer(address, port) as server:
         hosts = {"127.0.0.1", "localhost", "[::1]", shown}
-        server.set_app(ReadOnlyGuard(optuna_dashboard.wsgi(opened), hosts, server.server_port))
+        # Optuna only looks for files in it, so that it need not be there.
+        files = FileSystemArtifactStore(RUNS_FOLDER / ARTIFACTS)
+        app = optuna_dashboard.wsgi(opened, artifact_store=files)
+        server.set_app(ReadOnlyGuard(app, hosts, server.server_port))
         tell(f"http://{shown}:{server.server_port}{page} (read-only; Ctrl-C ends it)")
         _flush()
         try:

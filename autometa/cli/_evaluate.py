@@ -181,14 +181,15 @@ class _Progress:
 
 
 def _lines(sheet: ScoreSheet, settings: list[Setting], drawn: str) -> list[str]:
-    from autometa.cli._sheet import LEARNER, setting_lines, verdict_lines
+    from autometa.cli._sheet import LEARNER, setting_lines
+    from autometa.evaluation import verdicts
 
     unseen, seen = sheet.select(role=UNSEEN), sheet.select(role=SEEN)
     lines: list[str] = []
     present = [setting for setting in settings if setting in set(unseen.frame["setting"])]
     for setting in present:
         lines += [*setting_lines(unseen, setting, learner=LEARNER, drawn=drawn), ""]
-    lines += [*verdict_lines(unseen, learner=LEARNER, drawn=drawn), ""] if present else []
+    lines += [*verdicts(unseen, learner=LEARNER, drawn=drawn), ""] if present else []
     if len(seen):
         names = ", ".join(sorted(set(seen.frame["table"])))
         lines += [

@@ -52,35 +52,6 @@ def setting_lines(
     return lines
 
 
-def verdict_lines(sheet: ScoreSheet, *, learner: str, drawn: str = "") -> list[str]:
-    """Returns one plain sentence for each setting on whether the learner was worth it."""
-    lines = []
-    for setting in dict.fromkeys(setting for setting, _ in sheet.cells()):
-        part = sheet.select(setting=setting)
-        worse, below, unclear, better = [], [], [], []
-        for _, shot in part.cells():
-            best = part.best_baseline(shot=shot, exclude=(learner,))
-            difference = part.advantage(learner, best, shot=shot)
-            text = f"K={shot} ({best})"
-            if difference.high < 0:
-                worse.append(text)
-            elif difference.mean < 0:
-                below.append(text)
-            elif difference.low > 0:
-                better.append(text)
-            else:
-                unclear.append(text)
-        sentences = [
-            (worse, "is BELOW the best baseline at"),
-            (below, "is BELOW the best baseline, though within the uncertainty, at"),
-            (unclear, "is not clearly better than the best baseline at"),
-            (better, "is above the best baseline at"),
-        ]
-        words = "; ".join(f"{text} {', '.join(cells)}" for cells, text in sentences if cells)
-        lines.append(f"In the {setting} setting{drawn} the learner {words}.")
-    return lines
-
-
 def sheet_json(sheet: ScoreSheet, *, learner: str) -> list[dict[str, Any]]:
     """Returns one mapping for each setting and shot: means of every method and the advantage."""
     cells = []

@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from autometa.cli._printing import clean
-from autometa.cli._sheet import LEARNER, setting_lines, verdict_lines
+from autometa.cli._sheet import LEARNER, setting_lines
 
 if TYPE_CHECKING:
     from autometa.tune import TuneResult
@@ -29,6 +29,7 @@ def summary_lines(result: TuneResult, *, storage: str | None) -> list[str]:
             the default.
     """
     # Brings torch along, which a finished study has loaded already.
+    from autometa.evaluation import verdicts
     from autometa.export import drawing
 
     sheet = result.sheet
@@ -42,13 +43,14 @@ def summary_lines(result: TuneResult, *, storage: str | None) -> list[str]:
     lines.append("")
     for setting in dict.fromkeys(setting for setting, _ in sheet.cells()):
         lines += [*setting_lines(sheet, setting, learner=LEARNER, drawn=drawn), ""]
-    lines += [*verdict_lines(sheet, learner=LEARNER, drawn=drawn), ""]
+    lines += [*verdicts(sheet, learner=LEARNER, drawn=drawn), ""]
     values = result.export.config.model_dump(mode="json")
     name = values.pop("name")
     settings = ", ".join(f"{key} {_shown(value)}" for key, value in values.items())
     lines += [
         f"Meta-configuration: {name} with {settings}",
         f"Export: {result.folder}",
+        f"Report: {result.report}",
         "",
         "Next:",
     ]

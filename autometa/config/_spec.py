@@ -218,8 +218,8 @@ class SearchSpec(Part):
     sampler: Literal["tpe", "random"] = Field("tpe", description="proposes the meta-parameters")
     pruner: Literal["halving", "none"] = Field("halving", description="stops trials at rungs")
     seed: Seed = Field(0, description="seed of the study")
-    confirm: Whole = Field(3, ge=1, le=100, description="fresh seeds per finalist; fewer where seconds are short")
-    finalists: Whole = Field(3, ge=1, le=100, description="trials that are confirmed: the best, and the default")
+    confirm: Whole = Field(3, ge=1, le=100, description="fresh seeds per finalist at most")
+    finalists: Whole = Field(3, ge=1, le=100, description="trials to confirm, default included")
     workers: Whole = Field(1, ge=1, le=256, description="processes on this machine")
 
 

@@ -4,6 +4,7 @@ Needs neither Optuna nor OpenML.
 """
 
 from autometa.export._card import write_card as write_card
+from autometa.export._card_scores import markdown_table as markdown_table
 from autometa.export._classifier import FewShotClassifier as FewShotClassifier
 from autometa.export._classifier import load as load
 from autometa.export._drawing import drawing as drawing
@@ -29,6 +30,7 @@ __all__ = [
     "drawing",
     "evaluate_export",
     "load",
+    "markdown_table",
     "predict_csv",
     "read_export",
     "require_replaceable",

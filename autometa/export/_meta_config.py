@@ -68,6 +68,7 @@ class Provenance(TypedDict, total=False):
     seeds: dict[str, int]
     confirmed: list[dict[str, Any]]
     weights_of: str
+    adaptation: list[dict[str, float]]
     test_reads: int
     refit_of: str
     families_seen: list[FamilySeen]

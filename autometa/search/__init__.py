@@ -29,6 +29,7 @@ from autometa.search._selection import finalists as finalists
 from autometa.search._selection import select as select
 from autometa.search._settled import fetched_spec as fetched_spec
 from autometa.search._space import candidate_config as candidate_config
+from autometa.search._study import RUNS_FOLDER as RUNS_FOLDER
 from autometa.search._study import load_spec as load_spec
 from autometa.search._study import prepare_study as prepare_study
 from autometa.search._study import require_same_tables as require_same_tables
@@ -58,6 +59,7 @@ __all__ = [
     "FEWEST_TRIALS",
     "LEARNER_METHOD",
     "REFERENCE",
+    "RUNS_FOLDER",
     "SECONDS",
     "Confirmed",
     "Objective",

@@ -50,6 +50,7 @@ from autometa.config import LearnerConfig, StudySpec, SyntheticSource, learner_c
 from autometa.episodes import EpisodeBatch
 from autometa.evaluation import EvaluationTask, score_learner
 from autometa.learners import AbstractLearner
+from autometa.report import importances
 from autometa.storages import load_study, open_storage
 from autometa.tables import ScaledTable, load_source
 from autometa.tune import tune
@@ -186,36 +187,8 @@ def _scores(learner: Any, tasks: Sequence[EvaluationTask], method: str) -> pd.Da
 
 
 def _importances_of(spec: StudySpec) -> dict[str, float]:
-    return importances(load_study(open_storage(spec.storage), spec.name), spec)
-
-
-def importances(study: optuna.Study, spec: StudySpec) -> dict[str, float]:
-    """Returns the importance of each meta-parameter for the value at the first rung.
-
-    What a trial did not draw, because it does nothing beside the others, counts with its default:
-    fANOVA leaves out parameters that are not in all trials.
-    """
-    [(learner, dimensions)] = spec.space.branches.items()
-    defaults = learner_config_class(learner)()
-    rung = spec.training.rungs[0]
-    trials = study.get_trials(deepcopy=False)
-    distributions = {
-        name: distribution for trial in trials for name, distribution in trial.distributions.items()
-    }
-    idle = {name: dimensions[name].clip(getattr(defaults, name)) for name in distributions}
-    reached = optuna.create_study(direction="maximize")
-    for trial in trials:
-        if rung in trial.intermediate_values:
-            reached.add_trial(
-                optuna.trial.create_trial(
-                    params=idle | trial.params,
-                    distributions=distributions,
-                    value=trial.intermediate_values[rung],
-                )
-            )
-    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
-    found = optuna.importance.get_param_importances(reached, evaluator=evaluator)
-    return {name: float(value) for name, value in found.items()}
+    [found] = importances(load_study(open_storage(spec.storage), spec.name), spec).values()
+    return found
 
 
 def main() -> int:

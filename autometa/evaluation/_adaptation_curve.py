@@ -1,0 +1,83 @@
+"""How accuracy grows with the steps of the inner loop.
+
+The curve of MAML (Finn et al., ICML 2017, figures 2 and 3): the weights stay as they are, and
+only the number of inner steps changes, to beyond the one that they were trained with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from autometa.config import is_idle
+from autometa.evaluation._evaluate import score_learner
+from autometa.evaluation._tasks import EvaluationTask
+
+if TYPE_CHECKING:
+    from autometa.learners import AbstractLearner
+
+_MOST_STEPS_FACTOR = 2
+
+
+@dataclass(frozen=True)
+class AdaptationPoint:
+    """The scores of a learner after some steps of its inner loop.
+
+    Attributes:
+        inner_steps: steps taken; 0 is the learner before it adapts.
+        accuracy: mean over families and cells, between 0 and 1.
+        log_loss: likewise, in nats.
+    """
+
+    inner_steps: int
+    accuracy: float
+    log_loss: float
+
+
+def adaptation_curve(
+    learner: AbstractLearner, tasks: Sequence[EvaluationTask]
+) -> list[AdaptationPoint]:
+    """Returns a learner's scores after 0, 1, 2, 4, ... inner steps, up to twice its own number.
+
+    Args:
+        learner: a meta-trained learner; it is left as it is.
+        tasks: what to score on.
+
+    Returns:
+        One point for each number of steps, its own among them; nothing for a learner whose inner
+        steps have no effect.
+    """
+    config = learner.config
+    own = getattr(config, "inner_steps", 0)
+    if "inner_steps" not in type(config).model_fields or is_idle(
+        config.name, "inner_steps", config.model_dump()
+    ):
+        return []
+    curve = []
+    for steps in _step_counts(own):
+        sheet = score_learner(_with_steps(learner, steps), tasks, method="learner")
+        curve.append(
+            AdaptationPoint(
+                steps, sheet.mean("accuracy", "learner"), sheet.mean("log_loss", "learner")
+            )
+        )
+    return curve
+
+
+def _step_counts(own: int) -> list[int]:
+    """Returns 0, the powers of two up to twice a learner's own number of steps, and that number."""
+    counts, step = {0, own}, 1
+    while step <= max(1, _MOST_STEPS_FACTOR * own):
+        counts.add(step)
+        step *= 2
+    return sorted(counts)
+
+
+def _with_steps(learner: AbstractLearner, steps: int) -> AbstractLearner:
+    from autometa.learners import build_learner
+
+    config = learner.config.model_copy(update={"inner_steps": steps})
+    changed = build_learner(config, seed=0)
+    changed.load_state_dict(learner.state_dict())
+    return changed.to(next(learner.parameters()).dtype).eval()

@@ -1,0 +1,23 @@
+"""Report: a study becomes pictures, one HTML page, and the notes of the dashboard."""
+
+from autometa.report._dashboard import ARTIFACTS as ARTIFACTS
+from autometa.report._dashboard import annotate as annotate
+from autometa.report._evidence import Evidence as Evidence
+from autometa.report._evidence import Winner as Winner
+from autometa.report._evidence import gather as gather
+from autometa.report._figures import pictures as pictures
+from autometa.report._importance import importances as importances
+from autometa.report._page import report_html as report_html
+from autometa.report._page import write_report as write_report
+
+__all__ = [
+    "ARTIFACTS",
+    "Evidence",
+    "Winner",
+    "annotate",
+    "gather",
+    "importances",
+    "pictures",
+    "report_html",
+    "write_report",
+]

@@ -1,0 +1,143 @@
+"""Everything that a report says about a study, gathered once from its storage and its export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import optuna
+
+from autometa.config import LearnerConfig, StudySpec
+from autometa.errors import UserError
+from autometa.evaluation import ScoreSheet
+from autometa.export import read_export
+from autometa.report._importance import importances
+from autometa.search import (
+    LEARNER_METHOD,
+    Progress,
+    RungCorrelation,
+    leaderboard,
+    load_spec,
+    run_folder_of,
+    rung_correlations,
+    snapshot,
+)
+from autometa.storages import spent_seconds
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ROLES = ("test", "confirm", "validation")
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The exported winner of a study.
+
+    Attributes:
+        trial: number of its trial.
+        config: its meta-configuration.
+        sheet: scores of its weights and of the baselines, on the tables of ``role``.
+        role: ``test``, or where there are no such tables ``confirm`` or ``validation``.
+        provenance: what its export says of where it comes from.
+        folder: its export.
+    """
+
+    trial: int
+    config: LearnerConfig
+    sheet: ScoreSheet
+    role: str
+    provenance: Mapping[str, Any]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a study.
+
+    Attributes:
+        name: the study.
+        spec: its specification.
+        progress: where it stands.
+        trials: its leaderboard, a row per trial.
+        curves: trial -> rung in outer steps -> value in nats.
+        rungs: how well each rung foretells the end.
+        importances: learner -> meta-parameter -> importance.
+        seconds: what the study has taken.
+        winner: None before the end.
+    """
+
+    name: str
+    spec: StudySpec
+    progress: Progress
+    trials: pd.DataFrame
+    curves: Mapping[int, Mapping[int, float]]
+    rungs: list[RungCorrelation]
+    importances: Mapping[str, Mapping[str, float]]
+    seconds: float
+    winner: Winner | None
+
+    def confirmed_values(self) -> dict[int, list[float]]:
+        """Returns the values of each finalist with fresh seeds, in nats; empty before the end."""
+        found: dict[int, list[float]] = {}
+        if self.winner is not None:
+            for run in self.winner.provenance.get("confirmed", []):
+                found.setdefault(int(run["trial"]), []).append(float(run["value"]))
+        return found
+
+
+def gather(study: optuna.Study, *, run_folder: Path | None = None) -> Evidence:
+    """Returns what is known of a study that autometa made.
+
+    Args:
+        study: the study.
+        run_folder: where its export is; the usual place below the current folder where None.
+
+    Raises:
+        UserError: the export is damaged.
+    """
+    spec = load_spec(study)
+    trials = study.get_trials(deepcopy=False)
+    folder = run_folder_of(study.study_name) if run_folder is None else run_folder
+    return Evidence(
+        name=study.study_name,
+        spec=spec,
+        progress=snapshot(study, spec),
+        trials=leaderboard(study),
+        curves={
+            trial.number: dict(sorted(trial.intermediate_values.items()))
+            for trial in trials
+            if trial.intermediate_values
+        },
+        rungs=rung_correlations(trials, rungs=spec.training.rungs),
+        importances=importances(study, spec),
+        seconds=spent_seconds(study),
+        winner=_winner(folder / "export", study.study_name),
+    )
+
+
+def _winner(folder: Path, name: str) -> Winner | None:
+    """Returns what was exported; None where there is no export, or it is of another study."""
+    if not folder.is_dir():
+        return None
+    export = read_export(folder)
+    if export.provenance.get("study") != name:
+        return None
+    sheet = export.sheet()
+    roles = set(sheet.frame["role"])
+    role = next((role for role in _ROLES if role in roles), None)
+    if role is None or LEARNER_METHOD not in sheet.select(role=role).methods():
+        raise UserError(
+            f"an export must hold the scores of its learner; that in {folder} does not: export "
+            "the study again"
+        )
+    return Winner(
+        trial=int(export.provenance["trial"]),
+        config=export.config,
+        sheet=sheet.select(role=role),
+        role=role,
+        provenance=export.provenance,
+        folder=folder,
+    )

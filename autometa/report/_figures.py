@@ -1,0 +1,32 @@
+"""The pictures of a study, as Plotly figures, for its report and for the dashboard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autometa.report._evidence import Evidence
+from autometa.report._search_figures import (
+    first_and_confirmed,
+    importance,
+    parallel_coordinates,
+    rung_curves,
+)
+from autometa.report._winner_figures import adaptation, calibration, per_table
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+
+def pictures(evidence: Evidence) -> dict[str, Figure]:
+    """Returns the pictures that can be drawn of a study, by name, in the order of a report."""
+    winner = evidence.winner
+    found = {
+        "per_table": None if winner is None else per_table(winner),
+        "adaptation": None if winner is None else adaptation(winner),
+        "rungs": rung_curves(evidence),
+        "first_and_confirmed": first_and_confirmed(evidence),
+        "importance": importance(evidence),
+        "parallel": parallel_coordinates(evidence),
+        "calibration": None if winner is None else calibration(winner),
+    }
+    return {name: figure for name, figure in found.items() if figure is not None}

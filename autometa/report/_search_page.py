@@ -1,0 +1,92 @@
+"""The part of a report on the search: its trials, rungs, meta-parameters and failures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from autometa.report._evidence import Evidence
+from autometa.report._html import paragraph, picture_section, section, table
+from autometa.report._words import interval, is_gap, shown
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+_TOP_TRIALS = 15
+_PICTURES = {
+    "rungs": ("Rungs", "The value of every trial at its rungs. Trials that end early were pruned."),
+    "importance": (
+        "Which meta-parameters matter",
+        "Share of the variance of the value at the first rung that a meta-parameter explains alone "
+        "(fANOVA).",
+    ),
+    "parallel": (
+        "All trials",
+        "Every trial that reached the first rung, through its meta-parameters to its value there; "
+        "the darker, the better.",
+    ),
+}
+
+
+def search_sections(evidence: Evidence, figures: Mapping[str, Figure]) -> list[str]:
+    """Returns the sections on the search, HTML.
+
+    Args:
+        evidence: what is known of the study.
+        figures: its pictures by name.
+    """
+    progress = evidence.progress
+    states = ", ".join(
+        f"{count} {state.lower()}" for state, count in sorted(progress.states.items())
+    )
+    parts = [
+        paragraph(
+            f"Trials: {states or 'none'}. The study has taken {evidence.seconds:.0f} seconds."
+        ),
+        _leaderboard(evidence),
+    ]
+    known = [rung for rung in evidence.rungs if rung.correlation is not None]
+    if known:
+        rows = [[str(rung.step), str(rung.trials), f"{rung.correlation:+.2f}"] for rung in known]
+        parts += [
+            paragraph("Rank correlation of each rung with the end, over completed trials:"),
+            table(["outer steps", "trials", "correlation"], rows),
+        ]
+    if progress.reasons:
+        rows = [[reason, str(count)] for reason, count in progress.reasons.items()]
+        parts += [paragraph("Failures:"), table(["reason", "trials"], rows)]
+    return [
+        section("The search", *parts),
+        *(
+            picture_section(title, caption, figures[name], name)
+            for name, (title, caption) in _PICTURES.items()
+            if name in figures
+        ),
+    ]
+
+
+def _leaderboard(evidence: Evidence) -> str:
+    frame = evidence.trials
+    if frame.empty:
+        return paragraph("No trials yet.")
+    parameters = [name for name in frame.columns if name.startswith("params.")]
+    header = ["trial", "state", "value", "points over the best baseline", "seconds"]
+    header += [name.removeprefix("params.") for name in parameters]
+    rows = [
+        [
+            str(row["trial"]),
+            str(row["state"]).lower(),
+            shown(row["value"], "{:+.4f}"),
+            "-"
+            if is_gap(row["advantage"])
+            else interval(*(100 * row[name] for name in ("advantage", "low", "high"))),
+            shown(row["seconds"], "{:.0f}"),
+            *(shown(row[name]) for name in parameters),
+        ]
+        for row in frame.head(_TOP_TRIALS).to_dict("records")
+    ]
+    won = None if evidence.winner is None else evidence.winner.trial
+    ours = [place for place, row in enumerate(rows) if row[0] == str(won)]
+    more = len(frame) - len(rows)
+    note = f"The first {len(rows)} of {len(frame)} trials." if more > 0 else ""
+    return "\n".join([table(header, rows, ours=ours), *([paragraph(note)] if note else [])])

@@ -1,0 +1,45 @@
+"""Values in words, as a report shows them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from autometa.config import Choices, Dimension
+
+
+def shown(value: Any, form: str = "{:.4g}") -> str:
+    """Returns a value as a table shows it; numbers that are missing are a dash."""
+    if is_gap(value):
+        return "-"
+    if isinstance(value, float) or (isinstance(value, int) and form != "{:.4g}"):
+        return form.format(value)
+    return str(value)
+
+
+def is_gap(value: Any) -> bool:
+    """Returns whether a cell of a leaderboard is empty."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def interval(mean: float, low: float, high: float) -> str:
+    """Returns points with their interval."""
+    return f"{mean:+.1f}, {low:+.1f} to {high:+.1f}"
+
+
+def listed(values: Iterable[Any]) -> str:
+    """Returns values with commas between them."""
+    return ", ".join(map(str, values))
+
+
+def pairs(values: Mapping[str, Any]) -> str:
+    """Returns names with their values."""
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def dimension(item: Dimension) -> str:
+    """Returns what of a meta-parameter is searched."""
+    if isinstance(item, Choices):
+        return f"in {listed(item.choices)}"
+    return f"from {item.low:g} to {item.high:g}{' (logarithmic)' if item.log else ''}"

@@ -1,0 +1,52 @@
+"""A finished study, made once and copied into the folder of each test."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+
+from autometa.config import StudySpec
+from autometa.report import Evidence, gather
+from autometa.storages import load_study, open_storage
+from autometa.tune import TuneResult, tune
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[Path, TuneResult]:
+    """The folder in which the study was made, once it is."""
+    return {}
+
+
+@pytest.fixture
+def result(
+    made: dict[Path, TuneResult], little_study: Callable[..., StudySpec], tmp_path: Path
+) -> TuneResult:
+    """The end of a study of nine trials."""
+    spec = little_study(
+        name="nine",
+        tables={"validation": [{"source": "sklearn", "names": ["wine", "breast_cancer"]}]},
+        search={"trials": 9, "pruner": "none"},
+    )
+    if not made:
+        made[tmp_path] = tune(spec)
+    [(folder, found)] = made.items()
+    if folder != tmp_path:
+        # Its paths are relative to the current folder, which is the test's own.
+        shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return found
+
+
+@pytest.fixture
+def study(result: TuneResult, tmp_path: Path) -> optuna.Study:
+    """The finished study in its storage."""
+    return load_study(open_storage(f"journal:{tmp_path}/studies.journal"), result.study)
+
+
+@pytest.fixture
+def evidence(study: optuna.Study) -> Evidence:
+    """What is known of the finished study."""
+    return gather(study)
