@@ -4,7 +4,7 @@ Fixed before the runs:
 
 - Folds: families are dealt to five folds (``table_folds.py``); each table is tested once, by
   learners that have seen neither it nor its family. 2,000 random tables are added to training.
-- ``autometa``: in each fold a study (48 trials by one worker, K = 1 to 20, unlabelled; three
+- ``autometa``: in each fold a study (30 trials by one worker, K = 1 to 20, unlabelled; three
   finalists, the default among them, with three fresh seeds each) on the fold's training tables
   alone, a quarter of whose families validate, chooses head, gate, smoothing, adapt, inner_lr,
   inner_steps, width and depth; that configuration is then trained on all of the fold's training
@@ -58,7 +58,7 @@ from autometa.typing import SETTINGS
 OURS, DEFAULT = "autometa", "autometa default"
 METHODS = (DEFAULT, OURS, PROTOTYPE)
 _PROTOTYPE_SECONDS = 240.0
-_TRIALS = 48
+_TRIALS = 30
 
 
 def parse_arguments() -> argparse.Namespace:
