@@ -11,16 +11,17 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autometa.export import FewShotClassifier, load
+    from autometa.export import FewShotClassifier, compare, load
     from autometa.search import objective
     from autometa.tune import tune
 
     __version__: str
 
-__all__ = ["FewShotClassifier", "__version__", "load", "objective", "tune"]
+__all__ = ["FewShotClassifier", "__version__", "compare", "load", "objective", "tune"]
 
 _HOMES = {
     "FewShotClassifier": "autometa.export",
+    "compare": "autometa.export",
     "load": "autometa.export",
     "objective": "autometa.search",
     "tune": "autometa.tune",

@@ -164,6 +164,25 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         return self._probabilities(X)
 
+    def explain(self, X: Any, *, repeats: int = 5) -> pd.Series[float]:
+        """Returns how much the predictions of rows lean on each column, largest first.
+
+        Args:
+            X: rows, as for ``predict``; of more than 500 a sample is taken.
+            repeats: how often each column's cells are dealt anew among the rows.
+
+        Returns:
+            Column -> mean change of the probabilities (total variation), between 0 and 1.
+
+        Raises:
+            UserError: there are fewer than two rows, a column is missing, or ``repeats`` is
+                below 1.
+        """
+        from autometa.export._explain import column_influence
+
+        check_is_fitted(self)
+        return column_influence(self, X, repeats=repeats)
+
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
         return state | {"_state_version": STATE_VERSION}

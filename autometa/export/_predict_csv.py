@@ -11,6 +11,7 @@ import pandas as pd
 
 from autometa.errors import AutometaWarning, UserError
 from autometa.export._classifier import FewShotClassifier
+from autometa.export._compare import compare
 from autometa.logging import get_logger
 from autometa.tables import read_frame
 
@@ -46,6 +47,35 @@ def predict_csv(
         UserError: a file cannot be read, the target or another column is missing, a labelled row
             has no class, there is one class only, or the export cannot be used.
     """
+    support, labels, rows = _read(support_path, rows_path, target)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", AutometaWarning)
+        classifier = FewShotClassifier(export=export).fit(support, labels, X_unlabelled=rows)
+    for warning in caught:
+        _logger.warning("%s", warning.message)
+    return _as_frame(classifier.classes_, classifier.predict_proba(rows))
+
+
+def compare_csv(
+    support_path: str | Path,
+    rows_path: str | Path,
+    *,
+    target: str,
+    export: str | Path | None = None,
+) -> pd.DataFrame:
+    """Returns how well the classifier and classical models foretell labelled rows left out.
+
+    Arguments and errors are those of ``predict_csv``, the result and a class with a single row
+    those of ``compare``.
+    """
+    support, labels, rows = _read(support_path, rows_path, target)
+    return compare(support, labels, rows, export=export)
+
+
+def _read(
+    support_path: str | Path, rows_path: str | Path, target: str
+) -> tuple[pd.DataFrame, pd.Series[Any], pd.DataFrame]:
+    """Returns the labelled rows, their classes, and the rows to predict with the same columns."""
     support = read_frame(Path(support_path))
     rows = read_frame(Path(rows_path))
     if target not in support.columns:
@@ -63,13 +93,7 @@ def predict_csv(
         )
     if target in rows.columns:
         _logger.warning("the column %r of %s is the target and is ignored", target, rows_path)
-    rows = rows[list(support.columns)]
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", AutometaWarning)
-        classifier = FewShotClassifier(export=export).fit(support, labels, X_unlabelled=rows)
-    for warning in caught:
-        _logger.warning("%s", warning.message)
-    return _as_frame(classifier.classes_, classifier.predict_proba(rows))
+    return support, labels, rows[list(support.columns)]
 
 
 def _as_frame(classes: np.ndarray[Any, Any], probability_QW: np.ndarray[Any, Any]) -> pd.DataFrame:

@@ -131,3 +131,15 @@ def test_neither_optuna_nor_openml_is_loaded(files: list[str], environment: dict
     )
 
     assert done.stdout.endswith("[]\n")
+
+
+def test_compare_tells_of_classical_models(files: list[str], in_finished: Run) -> None:
+    """The table and the verdict are on stderr, and the predictions are as without it."""
+    plain = in_finished(*files)
+    result = in_finished(*files, "--compare")
+
+    assert result.code == 0, result.err
+    assert result.out == plain.out
+    assert "labelled rows left out" in result.err
+    assert "random_forest" in result.err
+    assert "on these rows" in result.err.splitlines()[-1]
