@@ -61,8 +61,8 @@ def compare(
     if fewest < 2:
         rare = classes[int(np.bincount(codes).argmin())]
         raise UserError(
-            f"to compare, each class needs two labelled rows; {str(rare)!r} has one: label another row "
-            "of it"
+            f"to compare, each class needs two labelled rows; {str(rare)!r} has one: label another "
+            "row of it"
         )
     further = None if X_unlabelled is None else columns.matched(X_unlabelled, estimator=OWN)
     folds = StratifiedKFold(min(_MOST_FOLDS, fewest), shuffle=True, random_state=seed)
