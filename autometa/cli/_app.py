@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from autometa.cli._archive import archive, delete
 from autometa.cli._dashboard import dashboard
+from autometa.cli._doctor import doctor
 from autometa.cli._evaluate import evaluate
 from autometa.cli._export import export
 from autometa.cli._predict import predict
@@ -60,4 +62,7 @@ app.command(
     "evaluate",
     epilog="Example: autometa evaluate --export my_classifier --tables sklearn:iris --shots 1,5",
 )(evaluate)
+app.command("archive", epilog="Example: autometa archive quickstart -o quickstart.zip")(archive)
+app.command("delete", epilog="Example: autometa delete quickstart --yes")(delete)
+app.command("doctor", epilog="Example: autometa doctor --json")(doctor)
 app.add_typer(tables, name="tables")

@@ -35,8 +35,7 @@ def dashboard(
 
     from autometa.cli._guard import ReadOnlyGuard
     from autometa.report import ARTIFACTS
-    from autometa.search import RUNS_FOLDER
-    from autometa.storages import load_study, open_storage
+    from autometa.storages import RUNS_FOLDER, load_study, open_storage
 
     hush_optuna()
     log_to_stderr()

@@ -82,6 +82,20 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def size(count: int) -> str:
+    """Returns a number of bytes for people.
+
+    >>> size(900), size(4_300_000), size(7 * 2**30)
+    ('900 B', '4.1 MiB', '7.0 GiB')
+    """
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024 or unit == "GiB":
+            break
+        value /= 1024
+    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
 def log_to_stderr(level: int = logging.WARNING) -> None:
     """Shows the package's log messages as notes."""
     logger = logging.getLogger("autometa")

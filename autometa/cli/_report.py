@@ -23,8 +23,7 @@ def report(
 ) -> None:
     """Write one self-contained page about a study, finished or not."""
     from autometa.report import gather, write_report
-    from autometa.search import run_folder_of
-    from autometa.storages import load_study, open_storage
+    from autometa.storages import load_study, open_storage, run_folder_of
 
     hush_optuna()
     log_to_stderr()

@@ -15,6 +15,7 @@ from autometa.cli._printing import (
     hush_optuna,
     log_to_stderr,
     one_line,
+    size,
     tell,
     tell_json,
 )
@@ -42,7 +43,8 @@ def studies(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the studies of a storage."""
-    from autometa.storages import list_studies, open_storage
+    from autometa.cli._archive import disk_use
+    from autometa.storages import list_studies, open_storage, run_folder_of
 
     hush_optuna()
     log_to_stderr()
@@ -56,6 +58,7 @@ def studies(
                     "trials_done": study.trials_done,
                     "trials": study.trials,
                     "last_activity": study.last_activity and study.last_activity.isoformat(),
+                    "bytes": disk_use(run_folder_of(study.name)),
                 }
                 for study in found
             ]
@@ -68,10 +71,12 @@ def studies(
             ", ".join(f"{count} {state.lower()}" for state, count in sorted(study.trials.items()))
             or "-",
             f"{study.last_activity:%Y-%m-%d %H:%M}" if study.last_activity else "-",
+            size(disk_use(run_folder_of(study.name))),
         ]
         for study in found
     ]
-    lines = aligned(["study", "done", "trials", "last activity"], rows) if rows else ["no studies"]
+    header = ["study", "done", "trials", "last activity", "on disk"]
+    lines = aligned(header, rows) if rows else ["no studies"]
     tell("\n".join(lines))
 
 

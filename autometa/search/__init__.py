@@ -29,16 +29,16 @@ from autometa.search._selection import finalists as finalists
 from autometa.search._selection import select as select
 from autometa.search._settled import fetched_spec as fetched_spec
 from autometa.search._space import candidate_config as candidate_config
-from autometa.search._study import RUNS_FOLDER as RUNS_FOLDER
 from autometa.search._study import load_spec as load_spec
 from autometa.search._study import prepare_study as prepare_study
 from autometa.search._study import require_same_tables as require_same_tables
-from autometa.search._study import run_folder_of as run_folder_of
 from autometa.search._study import set_deadline as set_deadline
 from autometa.search._threads import one_thread as one_thread
 from autometa.search._ticker import Ticker as Ticker
 from autometa.search._worker import WorkerReport as WorkerReport
 from autometa.search._worker import run_worker as run_worker
+from autometa.storages import RUNS_FOLDER as RUNS_FOLDER
+from autometa.storages import run_folder_of as run_folder_of
 
 
 def objective(spec: StudySpec | Mapping[str, Any]) -> Objective:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import optuna
@@ -25,7 +24,6 @@ from autometa.storages import (
 )
 
 DEADLINE = "autometa:deadline"
-RUNS_FOLDER = Path("results") / "runs"
 
 _MOST_NAMES = 5
 _METRIC = "log-loss gain (nats)"
@@ -34,11 +32,6 @@ _EARLIER_KERNELS: Final[Mapping[int, Mapping[str, Any]]] = {
     2: {"adapt": "head+scales"},
 }
 """What ``column_kernel`` was by default in the generations of its fingerprint before today's."""
-
-
-def run_folder_of(name: str) -> Path:
-    """Returns where a study's checkpoints, export and logs go, below the current folder."""
-    return RUNS_FOLDER / name
 
 
 def prepare_study(spec: StudySpec, data: StudyData) -> tuple[optuna.Study, bool]:

@@ -23,6 +23,7 @@ from autometa.storages._open import (
     through_outages,
 )
 from autometa.storages._reaper import Reaped, fail_and_requeue, reap_orphans
+from autometa.storages._runs import RUNS_FOLDER, run_folder_of
 from autometa.storages._spent import SpentSeconds, spent_seconds
 from autometa.storages._trials import (
     FINISHED,
@@ -59,6 +60,7 @@ __all__ = [
     "REASON",
     "RETRIES",
     "RETRY_OF",
+    "RUNS_FOLDER",
     "WORKER",
     "WORKER_DIED",
     "Reaped",
@@ -78,6 +80,7 @@ __all__ = [
     "mask_url",
     "open_storage",
     "reap_orphans",
+    "run_folder_of",
     "spent_seconds",
     "stamp_trial",
     "storage_errors",

@@ -25,7 +25,9 @@ def test_studies_are_listed(in_finished: Run) -> None:
     text = in_finished("studies").out
     data = json.loads(in_finished("studies", "--json").out)
 
-    assert text.splitlines()[0].split() == ["study", "done", "trials", "last", "activity"]
+    assert text.splitlines()[0].split("  ")[-1].strip() == "on disk"
+    assert text.splitlines()[1].rstrip().endswith("iB")
+    assert data[0]["bytes"] > 1000
     assert text.splitlines()[1].startswith("tiny ")
     assert [(study["name"], study["trials_done"]) for study in data] == [("tiny", 2)]
 
