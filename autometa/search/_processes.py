@@ -107,6 +107,11 @@ def run_processes(
             log.close()
 
 
+def has_parent() -> bool:
+    """Returns whether a command started this worker, which has opened the storage before it."""
+    return PARENT_VARIABLE in os.environ
+
+
 def has_lost_parent() -> bool:
     """Returns whether the command that started this worker is gone (never for one of its own)."""
     parent = os.environ.get(PARENT_VARIABLE)

@@ -28,7 +28,7 @@ from autometa.search._objective import (
     NonFiniteValueError,
     Objective,
 )
-from autometa.search._processes import has_lost_parent
+from autometa.search._processes import has_lost_parent, has_parent
 from autometa.search._samplers import build_pruner, build_sampler
 from autometa.search._space import candidate_config
 from autometa.search._study import deadline_of, load_spec, require_same_tables
@@ -103,7 +103,7 @@ def run_worker(
         RunError: the storage failed, or the study's tables have changed.
     """
     stop = stop if stop is not None else threading.Event()
-    storage = open_storage(storage_url, create=False, stop=stop)
+    storage = open_storage(storage_url, create=False, stop=stop, is_known=has_parent())
     study = load_study(storage, study_name)
     spec = load_spec(study)
     data = data if data is not None else StudyData.load(spec)

@@ -24,7 +24,11 @@ _Result = TypeVar("_Result")
 
 
 def open_storage(
-    url: str | None = None, *, create: bool = True, stop: threading.Event | None = None
+    url: str | None = None,
+    *,
+    create: bool = True,
+    stop: threading.Event | None = None,
+    is_known: bool = False,
 ) -> BaseStorage:
     """Returns an Optuna storage that does not lose trials; repairs a damaged end of a journal.
 
@@ -36,6 +40,8 @@ def open_storage(
             ``postgresql://USER@HOST:PORT/DATABASE``; when missing, :func:`default_storage_url`.
         create: makes the file and its folder, or the database's tables, when they do not exist.
         stop: set to wait no longer for a server that is gone for a moment.
+        is_known: whether the URL was opened by another process just now, so that a server that
+            does not answer is waited for; else the URL may be wrong, which is told at once.
 
     Raises:
         UserError: the URL has no supported form, nothing is there and ``create`` is false, or the
@@ -45,7 +51,7 @@ def open_storage(
     """
     address = parse_url(default_storage_url() if url is None else url)
     if isinstance(address, PostgresAddress):
-        return open_postgres(address, create=create, stop=stop)
+        return open_postgres(address, create=create, stop=stop, is_known=is_known)
     _prepare(address, create=create)
     if address.kind == "sqlite":
         return open_sqlite(address.path)

@@ -199,18 +199,23 @@ for _name in _CALLS:
 
 
 def open_postgres(
-    address: PostgresAddress, *, create: bool = True, stop: threading.Event | None = None
+    address: PostgresAddress,
+    *,
+    create: bool = True,
+    stop: threading.Event | None = None,
+    is_known: bool = False,
 ) -> PostgresStorage:
     """Returns the storage in a database, its tables made where they are missing.
 
     They are made under a lock: without it, of several processes on an empty database only one
-    starts (https://github.com/optuna/optuna/issues/4621). No outage is waited for here, so that a
-    wrong host is noticed at once.
+    starts (https://github.com/optuna/optuna/issues/4621). An outage is waited for only where the
+    address is known to be right, so that a wrong host is noticed at once.
 
     Args:
         address: the database.
         create: makes the tables when there are none.
         stop: set to end the waiting during outages.
+        is_known: waits for a server that does not answer.
 
     Raises:
         UserError: the driver is not installed, or there are no tables and ``create`` is false.
@@ -224,7 +229,18 @@ def open_postgres(
             f"the storage {address.place} needs a driver that is not installed; install "
             "autometa[postgres]."
         ) from None
-    with postgres_errors(address), closing(Connector(address)()) as connection:
+    open_once = partial(_open_once, address, create=create, stop=stop)
+    with postgres_errors(address):
+        if not is_known:
+            return open_once()
+        patience = Patience(address.place, is_outage=is_outage, stop=stop)
+        return patience.repeat(lambda _attempt: open_once())
+
+
+def _open_once(
+    address: PostgresAddress, *, create: bool, stop: threading.Event | None
+) -> PostgresStorage:
+    with closing(Connector(address)()) as connection:
         connection.autocommit = True
         # The lock ends with the connection.
         connection.execute("select pg_advisory_lock(%s)", (_lock_key(connection),))

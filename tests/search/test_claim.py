@@ -43,7 +43,6 @@ if trial is not None:
 """
 
 
-@pytest.mark.parametrize("url", ["journal:studies.journal", "sqlite:///studies.db"])
 def test_last_trial_is_claimed_by_one_worker_alone(
     url: str,
     little_study: Callable[..., StudySpec],

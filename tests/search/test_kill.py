@@ -1,9 +1,8 @@
-"""Real kill -9 at chosen lines, and several workers at once."""
+"""Real kill -9 at chosen lines, and several commands at once."""
 
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -18,14 +17,6 @@ from autometa.storages import REASON, RETRY_OF, trials_done
 pytestmark = pytest.mark.xdist_group("forkserver")
 
 _URLS = ["journal:studies.journal", "sqlite:///studies.db"]
-
-
-def wait_for(condition: Callable[[], bool], *, seconds: float = 60) -> None:
-    """Waits until something holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited for too long"
-        time.sleep(0.02)
 
 
 # Where a worker dies, in its second trial: the code that arranges it, the outer steps that the
@@ -150,51 +141,6 @@ def test_parameters_that_kill_every_worker_are_given_up(
         "poisoned",
     ]
     assert trials_done(study.study) == 2
-
-
-def test_workers_stay_within_the_budget_and_one_takes_over_from_the_killed(
-    little_study: Callable[..., StudySpec],
-    study_of: Callable[[StudySpec], Any],
-    spawn: Callable[..., BaseProcess],
-    tmp_path: Path,
-) -> None:
-    """With one trial left, workers wait; when its worker is killed, a waiting one runs it."""
-    search = {"trials": 4, "pruner": "none"}
-    study = study_of(little_study(search=search))
-    code = """
-        held = folder + "/held"
-        report = optuna.Trial.report
-
-        def slow(trial, value, step):
-            report(trial, value, step)
-            if trial.number == 3 and step == 4:
-                open(held, "w").write(str(os.getpid()))
-                time.sleep(60)
-
-        optuna.Trial.report = slow
-        result = work(worker=index)
-        open(folder + f"/ended-{index}", "w").write(f"{result.reason} {result.finished}")
-        """
-    workers = [spawn(study.spec, code, index=index) for index in range(3)]
-    held = tmp_path / "held"
-    wait_for(lambda: held.exists() and held.read_text() != "" and trials_done(study.study) == 3)
-    time.sleep(1.2)  # two looks of the waiting workers
-    assert [worker.is_alive() for worker in workers] == [True] * 3
-    assert len(study.trials) == 4
-
-    holder = next(worker for worker in workers if str(worker.pid) == held.read_text())
-    holder.kill()
-    for worker in workers:
-        worker.join(60)
-
-    assert sorted(abs(worker.exitcode or 0) for worker in workers) == [0, 0, 9]
-    ended = [path.read_text().split() for path in tmp_path.glob("ended-*")]
-    assert [reason for reason, _ in ended] == ["budget", "budget"]
-    assert trials_done(study.study) == 4
-    assert [trial.state.name for trial in study.trials] == [*["COMPLETE"] * 3, "FAIL", "COMPLETE"]
-    assert study.trials[4].params == study.trials[3].params
-    rates = [trial.params["inner_lr"] for trial in study.trials[:4]]
-    assert len(set(rates)) == 4
 
 
 def test_storm_of_kills_loses_no_finished_trial(

@@ -13,9 +13,12 @@ from textwrap import dedent
 import optuna
 import pytest
 from optuna.storages import BaseStorage
+from storage_urls import url
 
 import autometa.storages
 from autometa.storages import close_storage, open_storage
+
+__all__ = ["url"]
 
 _ROOT = Path(autometa.storages.__file__).parents[2]
 
@@ -40,15 +43,6 @@ def opened() -> Iterator[Callable[[str], BaseStorage]]:
     yield start
     for storage in storages:
         close_storage(storage)
-
-
-@pytest.fixture(params=["journal", "sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A storage of each kind that does not exist yet."""
-    if request.param == "postgresql":
-        return str(request.getfixturevalue("postgres_cluster").new_storage())
-    files = {"journal": f"journal:{tmp_path}/s.journal", "sqlite": f"sqlite:///{tmp_path}/s.db"}
-    return files[request.param]
 
 
 @pytest.fixture
