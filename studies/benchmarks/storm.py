@@ -1,0 +1,147 @@
+"""Faults that fall on the workers of one study at random, until its budget is used up."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import optuna
+
+from autometa.storages import storage_errors, trials_done
+
+_CALM_SECONDS = 900.0
+"""How long the rest of the budget may take once nothing happens any more."""
+
+_POLL_SECONDS = 0.1
+_LOOK_SECONDS = 0.5
+_PAUSE_SECONDS = (0.2, 0.8)
+_FREEZE_SECONDS = (0.5, 3.0)
+
+
+@dataclass
+class Storm:
+    """Eight workers, or some other number, on one study, and what happens to them.
+
+    Attributes:
+        url: the study's storage.
+        name: its name.
+        folder: where the workers' run folder, ``told`` and ``errors`` are.
+        restart: restarts the storage's server; None for a file, where a worker is killed in the
+            middle of a write instead.
+        workers: number of workers.
+        random: draws what happens when, and to whom.
+        faults: how often each fault happened.
+        seconds: from the first told trial to the end of the last worker.
+    """
+
+    url: str
+    name: str
+    folder: Path
+    restart: Callable[[], None] | None
+    workers: int
+    random: random.Random
+    faults: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    _processes: dict[int, BaseProcess] = field(default_factory=dict)
+    _frozen: dict[int, float] = field(default_factory=dict)
+    _next_fault: float = 0.0
+    _last_fault: float = 0.0
+
+    def rage(self, study: optuna.Study, *, trials: int, seconds: float) -> None:
+        """Lets the workers do so many trials, with faults during the first seconds.
+
+        The seconds begin with the first trial that is told: before, workers only start.
+
+        Raises:
+            RuntimeError: the trials are not done long after the faults have ended.
+        """
+        started = time.monotonic()
+        try:
+            self._work_until((self.folder / "told").exists, started)
+            began = time.monotonic()
+            self._next_fault, self._last_fault = began, began + seconds
+
+            def is_done() -> bool:
+                with storage_errors(study._storage):
+                    return trials_done(study) >= trials
+
+            self._work_until(is_done, began + seconds)
+            self._wake(all_of_them=True)
+            for process in self._processes.values():
+                process.join(60)
+        finally:
+            for process in self._processes.values():
+                process.kill()
+                process.join()
+        self.seconds = time.monotonic() - began
+
+    def _work_until(self, is_done: Callable[[], bool], calm_since: float) -> None:
+        """Keeps all workers going, under faults as long as there are any, until something holds."""
+        next_look = time.monotonic()
+        while True:
+            now = time.monotonic()
+            if now >= next_look:
+                if is_done():
+                    return
+                next_look = now + _LOOK_SECONDS
+            if now > calm_since + _CALM_SECONDS:
+                raise RuntimeError(f"the workers must be done {_CALM_SECONDS:g} s after the faults")
+            self._replace()
+            self._wake(all_of_them=now >= self._last_fault)
+            if self._next_fault <= now < self._last_fault:
+                self._strike(now)
+                self._next_fault = now + self.random.uniform(*_PAUSE_SECONDS)
+            time.sleep(_POLL_SECONDS)
+
+    def _replace(self) -> None:
+        """Starts the workers that are missing, each under its index."""
+        for index in range(self.workers):
+            process = self._processes.get(index)
+            if process is not None and process.exitcode in (None, 0):
+                continue  # at work, or at the end of the budget
+            # From a file's name, so that the workers' own module is imported by their server.
+            from storm_worker import work
+
+            arguments = (self.url, self.name, str(self.folder), index)
+            self._processes[index] = get_context("forkserver").Process(target=work, args=arguments)
+            self._processes[index].start()
+            self._frozen.pop(index, None)
+
+    def _wake(self, *, all_of_them: bool) -> None:
+        now = time.monotonic()
+        for index, until in list(self._frozen.items()):
+            if all_of_them or now >= until:
+                del self._frozen[index]
+                self._send(index, signal.SIGCONT)
+
+    def _strike(self, now: float) -> None:
+        """Does one thing at random: kill, freeze, or hit the storage."""
+        index = self.random.randrange(self.workers)
+        fault = self.random.choices(["kill", "freeze", "storage"], weights=[6, 3, 1])[0]
+        if fault == "kill":
+            self.faults["kills"] += self._send(index, signal.SIGKILL)
+        elif fault == "freeze":
+            if index not in self._frozen and self._send(index, signal.SIGSTOP):
+                self._frozen[index] = now + self.random.uniform(*_FREEZE_SECONDS)
+                self.faults["freezes"] += 1
+        elif self.restart is not None:
+            self.restart()
+            self.faults["restarts"] += 1
+        else:
+            self.faults["kills in a write"] += self._send(index, signal.SIGUSR1)
+
+    def _send(self, index: int, number: signal.Signals) -> bool:
+        """Sends a signal to a worker; returns whether there is one."""
+        process = self._processes.get(index)
+        if process is None or process.pid is None or process.exitcode is not None:
+            return False
+        os.kill(process.pid, number)
+        return True
