@@ -1,12 +1,14 @@
 """A worker of the storm of faults: autometa's own, which writes down what it was told is kept.
 
-Imported by the server that the workers are forked from, so that the tables are loaded once. On
-SIGUSR1 a worker dies in the middle of its next write: half a record of a journal is written, or a
-transaction of SQLite is open.
+Imported by the server that the workers are forked from, so that libraries and tables are loaded
+once, and a replaced worker is at work within a fraction of a second. On SIGUSR1 a worker dies in
+the middle of its next write: half a record of a journal is written, or a transaction of SQLite is
+open.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -15,7 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import torch._dynamo  # noqa: F401 - what PyTorch imports at the first optimiser, in seconds
+
+# What the first optimiser and the first database import, in seconds each.
+import optuna.storages._rdb.storage
+import sqlalchemy.dialects.postgresql.psycopg
+import sqlalchemy.dialects.sqlite
+import torch._dynamo  # noqa: F401
 from optuna.trial import FrozenTrial
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -24,6 +31,9 @@ import autometa.storages._journal as journal
 from autometa.config import StudySpec, spec_from_dict
 from autometa.errors import AutometaError
 from autometa.search import StudyData, run_folder_of, run_worker
+
+with contextlib.suppress(ImportError):  # without it, the storage is left out
+    import psycopg  # noqa: F401
 
 SPEC_VARIABLE = "STORM_SPEC"
 """Environment variable: file with the specification, as JSON."""

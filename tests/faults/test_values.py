@@ -1,0 +1,88 @@
+"""Trials without a value: how a search ends, and what a command says of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from autometa.config import StudySpec
+from autometa.learners import OuterLoop
+from autometa.search import finalists
+from autometa.storages import REASON, trials_done
+
+Run = Callable[..., Any]
+
+
+def _diverge(monkeypatch: pytest.MonkeyPatch, *, width: int, step: int) -> None:
+    """Lets the losses of learners of a width be NaN from an outer step on."""
+    train_step = OuterLoop._train_step
+
+    def diverging(loop: OuterLoop) -> None:
+        outer_loss = loop.learner.outer_loss
+        if loop.learner.config.width == width and loop.step >= step:
+            loop.learner.outer_loss = lambda batch: outer_loss(batch) * torch.nan  # type: ignore[method-assign]
+        train_step(loop)
+
+    monkeypatch.setattr(OuterLoop, "_train_step", diverging)
+
+
+def test_trials_whose_training_diverges_end_early(
+    little_study: Callable[..., StudySpec],
+    study_of: Callable[[StudySpec], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The reason tells the step; the others complete, and one of them is the best."""
+    spec = little_study(
+        search={"trials": 4, "pruner": "none"},
+        space={"inner_lr": {"low": 0.01, "high": 1.0}, "width": {"choices": [8, 16]}},
+        training={"outer_steps": 64, "rungs": [64]},
+    )
+    study = study_of(spec)
+    _diverge(monkeypatch, width=16, step=3)
+
+    study.work()
+
+    lost = [trial for trial in study.trials if trial.params["width"] == 16]
+    others = [trial for trial in study.trials if trial.params["width"] == 8]
+    assert lost
+    assert others
+    assert {trial.user_attrs[REASON] for trial in lost} == {
+        "DivergedError: meta-training diverged: 21 of 24 outer steps gave a loss or gradient that "
+        "is not finite; lower inner_lr or inner_steps"
+    }
+    assert {trial.state.name for trial in others} == {"COMPLETE"}
+    assert trials_done(study.study) == 4
+    assert finalists(study.study, count=1)[0].number in [trial.number for trial in others]
+    assert len(study.checkpoints()) == len(others)
+
+
+@pytest.mark.slow
+def test_command_whose_every_trial_fails_says_why(
+    run: Run,
+    study_file: Path,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One line with the number of failures and the commonest reason; there is no export."""
+    monkeypatch.setenv("AUTOMETA_CACHE", environment["AUTOMETA_CACHE"])
+
+    def fail(_loop: OuterLoop) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(OuterLoop, "_train_step", fail)
+
+    tuned = run("tune", study_file.name)
+    exported = run("export", "tiny", "-o", "out")
+
+    last = tuned.err.splitlines()[-1]
+    assert tuned.code == 1
+    assert re.match(r"autometa: .*no finished trial; 2 failed, most often: CandidateFailed", last)
+    assert "Traceback" not in tuned.err
+    assert exported.code in (1, 2)
+    assert exported.err.count("\n") == 1
+    assert not Path("out").exists()
