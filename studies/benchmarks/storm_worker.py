@@ -21,7 +21,7 @@ import optuna
 # What the first optimiser and the first database import, in seconds each.
 import optuna.storages._rdb.storage
 import sqlalchemy.dialects.postgresql.psycopg
-import sqlalchemy.dialects.sqlite
+import sqlalchemy.dialects.sqlite  # noqa: F401
 import torch._dynamo  # noqa: F401
 from optuna.trial import FrozenTrial
 from sqlalchemy import event
