@@ -215,6 +215,9 @@ class SearchSpec(Part):
     seconds_per_trial: Annotated[Number, Field(gt=0)] | None = Field(
         None, description="seconds after which one trial is given up; by default never"
     )
+    memory_mib: Annotated[Whole, Field(ge=1)] | None = Field(
+        None, description="MiB of memory that a worker may have for itself (Linux); by default any"
+    )
     sampler: Literal["tpe", "random"] = Field("tpe", description="proposes the meta-parameters")
     pruner: Literal["halving", "none"] = Field("halving", description="stops trials at rungs")
     seed: Seed = Field(0, description="seed of the study")

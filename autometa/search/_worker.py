@@ -22,6 +22,7 @@ from autometa.errors import UserError
 from autometa.learners import DivergedError
 from autometa.logging import get_logger
 from autometa.search._data import StudyData
+from autometa.search._memory import TrialOverMemoryError, memory_limit
 from autometa.search._objective import (
     CONFIG_HASH,
     CandidateFailedError,
@@ -59,6 +60,7 @@ _FAILURES = (
     CandidateFailedError,
     DivergedError,
     NonFiniteValueError,
+    TrialOverMemoryError,
     TrialOvertimeError,
     UserError,
 )
@@ -164,7 +166,9 @@ def _run_trial(
 
 def _evaluate(study: optuna.Study, trial: optuna.Trial, objective: Objective) -> FrozenTrial | None:
     try:
-        value = objective(trial)
+        # Not around what follows, which has to be told even if the memory is used up.
+        with memory_limit(objective.spec.search.memory_mib):
+            value = objective(trial)
     except optuna.TrialPruned:
         return study.tell(trial, state=TrialState.PRUNED)
     except TrialInterrupted:

@@ -22,6 +22,7 @@ _CALM_SECONDS = 900.0
 
 _POLL_SECONDS = 0.1
 _LOOK_SECONDS = 0.5
+_MOST_ERRORS = 50
 _PAUSE_SECONDS = (0.2, 0.8)
 _FREEZE_SECONDS = (0.5, 3.0)
 
@@ -52,6 +53,7 @@ class Storm:
     seconds: float = 0.0
     _processes: dict[int, BaseProcess] = field(default_factory=dict)
     _frozen: dict[int, float] = field(default_factory=dict)
+    _errors: int = 0
     _next_fault: float = 0.0
     _last_fault: float = 0.0
 
@@ -107,6 +109,10 @@ class Storm:
             process = self._processes.get(index)
             if process is not None and process.exitcode in (None, 0):
                 continue  # at work, or at the end of the budget
+            if process is not None and process.exitcode == 1:
+                self._errors += 1
+                if self._errors > _MOST_ERRORS:
+                    raise RuntimeError(f"workers end with errors; see {self.folder / 'errors'}")
             # From a file's name, so that the workers' own module is imported by their server.
             from storm_worker import work
 

@@ -29,7 +29,6 @@ from sqlalchemy.engine import Engine
 
 import autometa.storages._journal as journal
 from autometa.config import StudySpec, spec_from_dict
-from autometa.errors import AutometaError
 from autometa.search import StudyData, run_folder_of, run_worker
 
 with contextlib.suppress(ImportError):  # without it, the storage is left out
@@ -60,8 +59,8 @@ def work(url: str, name: str, folder: str, index: int) -> None:
         run_worker(
             url, name, run_folder=run_folder_of(name), worker=index, data=DATA, on_trial=_write_down
         )
-    except AutometaError as error:
-        _append("errors", str(error))
+    except Exception as error:  # whatever it is, it counts against the target
+        _append("errors", f"{type(error).__name__}: {error}")
         os._exit(1)
 
 

@@ -17,6 +17,7 @@ from autometa.config import fingerprint, read_spec, spec_from_dict, spec_to_dict
         "search.trials=31",
         "search.seconds=1",
         "search.seconds_per_trial=1",
+        "search.memory_mib=4000",
         "search.workers=2",
         "search.confirm=1",
         "search.finalists=1",
