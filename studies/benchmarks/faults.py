@@ -62,7 +62,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--storage", choices=_STORAGES, action="append", help="default: all")
     parser.add_argument("--seed", type=int, default=0, help="of what happens when, and to whom")
-    parser.add_argument("--quick", action="store_true", help="4 workers, 20 trials, faults for 5 s")
+    parser.add_argument("--quick", action="store_true", help="4 workers, 30 trials, faults for 5 s")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--check", action="store_true", help="exit 1 where a target is missed")
     return parser.parse_args()
@@ -230,7 +230,7 @@ def main() -> int:
         scratch = Path(temporary)
         os.environ["AUTOMETA_CACHE"] = str(scratch / "cache")
         os.environ[SPEC_VARIABLE] = str(scratch / "spec.json")
-        (scratch / "spec.json").write_text(json.dumps(specification(20 if options.quick else 200)))
+        (scratch / "spec.json").write_text(json.dumps(specification(30 if options.quick else 200)))
         # The server that workers are forked from finds their module by the environment alone.
         paths = [str(_HERE), str(_HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))

@@ -129,9 +129,11 @@ class Storm:
                 self._send(index, signal.SIGCONT)
 
     def _strike(self, now: float) -> None:
-        """Does one thing at random: kill, freeze, or hit the storage."""
+        """Does one thing at random: kill, freeze, or hit the storage. The first thing is a kill."""
         index = self.random.randrange(self.workers)
         fault = self.random.choices(["kill", "freeze", "storage"], weights=[6, 3, 1])[0]
+        if not self.faults.total():
+            fault = "kill"  # however short the storm is
         if fault == "kill":
             self.faults["kills"] += self._send(index, signal.SIGKILL)
         elif fault == "freeze":
