@@ -85,6 +85,47 @@ def test_a_kernel_of_an_earlier_generation_stays_what_it_was(
             },
             "space[1].choices: [8, 16] -> [16, 8]",
         ),
+        (
+            {
+                "space": {
+                    "inner_lr": {"low": 0.01, "high": 1.0, "log": True},
+                    "width": {"choices": [8, 16, 32]},
+                }
+            },
+            "space[1].choices: [8, 16] -> [8, 16, 32]",
+        ),
+        (
+            {
+                "space": {
+                    "inner_lr": {"low": 0.01, "high": 1.0},
+                    "width": {"choices": [8, 16]},
+                }
+            },
+            "space[0].log: true -> false",
+        ),
+        (
+            {
+                "space": {
+                    "inner_lr": {"low": 0.01, "high": 1.0, "log": True},
+                    "width": {"low": 8, "high": 16},
+                }
+            },
+            "space[1].choices: [8, 16] -> (absent)",
+        ),
+        (
+            {
+                "space": {
+                    "inner_lr": {"low": 0.01, "high": 1.0, "log": True},
+                    "width": {"choices": [8, 16]},
+                    "depth": {"low": 1, "high": 2},
+                }
+            },
+            'space[2].parameter: (absent) -> "depth"',
+        ),
+        (
+            {"space": {"inner_lr": {"low": 0.01, "high": 1.0, "log": True}}},
+            'space[1].parameter: "width" -> (absent)',
+        ),
         ({"training": {"outer_lr": 0.01}}, "training.outer_lr: 0.002 -> 0.01"),
         ({"search": {"seed": 7}}, "seed: 0 -> 7"),
         ({"search": {"pruner": "none"}}, 'pruner: "halving" -> "none"'),
