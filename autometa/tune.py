@@ -10,6 +10,7 @@ the confirmation takes as many finalists as fit into the rest.
 
 from __future__ import annotations
 
+import os
 import statistics
 import threading
 import time
@@ -31,6 +32,7 @@ from autometa.search import (
     Progress,
     StudyData,
     Ticker,
+    WorkerEngine,
     confirm,
     fetched_spec,
     finalists,
@@ -121,6 +123,7 @@ def tune(
     spec: StudySpec | Mapping[str, Any],
     *,
     workers: int | None = None,
+    engine: WorkerEngine | None = None,
     stop: threading.Event | None = None,
     on_event: Callable[[Event], None] | None = None,
 ) -> TuneResult:
@@ -128,7 +131,9 @@ def tune(
 
     Args:
         spec: a ``StudySpec``, or the study file's content as a mapping.
-        workers: processes to use instead of ``search.workers``.
+        workers: how many to use instead of ``search.workers``.
+        engine: what starts the workers of the search, such as ``autometa.search.RayCluster``;
+            where None they are processes of this machine, as those of all other steps always are.
         stop: set, for example by a signal handler, to end early; everything done is kept.
         on_event: called with what happens.
 
@@ -142,8 +147,11 @@ def tune(
     count = workers if workers is not None else parsed.search.workers
     if count < 1:
         raise UserError(f"workers must be at least 1; got {count}: leave it out for the study's")
-    resolve_device(parsed.training.device)  # before anything is downloaded
-    run = _Run(parsed, count, stop or threading.Event(), on_event or (lambda _event: None))
+    # Before anything is downloaded.
+    resolve_device(parsed.training.device)
+    if engine is not None:
+        engine.check(absolute_url(parsed.storage))
+    run = _Run(parsed, count, engine, stop or threading.Event(), on_event or (lambda _event: None))
     return run.to_the_end()
 
 
@@ -154,11 +162,15 @@ class _Run:
         self,
         spec: StudySpec,
         workers: int,
+        engine: WorkerEngine | None,
         stop: threading.Event,
         emit: Callable[[Event], None],
     ) -> None:
         self.spec = spec
         self.workers = workers
+        self.engine = engine
+        # A cluster's workers may be more than this machine, which does all the rest, can run.
+        self.processes = workers if engine is None else min(workers, os.cpu_count() or 1)
         self.stop = stop
         self.emit = emit
         self.folder = run_folder_of(spec.name)
@@ -239,7 +251,7 @@ class _Run:
             def on_progress(done: int, _total: int, before: int = before) -> None:
                 self._baselines_scored("baselines", before + done, total)
 
-            data.baselines(tasks, workers=self.workers, on_progress=on_progress)
+            data.baselines(tasks, workers=self.processes, on_progress=on_progress)
 
     def _search_for(self, left: float, limit: float, spent: SpentSeconds) -> None:
         """Lets workers search for so many seconds, or until the trials are used up."""
@@ -267,10 +279,20 @@ class _Run:
             )
 
         tick()
-        if self.workers == 1:
+        url, logs = absolute_url(self.spec.storage), self.folder / "logs"
+        if self.engine is not None:
+            self.engine.run(
+                url,
+                self.spec.name,
+                workers=self.workers,
+                log_folder=logs,
+                stop=self.stop,
+                on_tick=tick,
+            )
+        elif self.workers == 1:
             with Ticker(tick, seconds=_TICK_SECONDS):
                 run_worker(
-                    absolute_url(self.spec.storage),
+                    url,
                     self.spec.name,
                     run_folder=self.folder,
                     stop=self.stop,
@@ -278,10 +300,10 @@ class _Run:
                 )
         else:
             run_processes(
-                absolute_url(self.spec.storage),
+                url,
                 self.spec.name,
                 workers=self.workers,
-                log_folder=self.folder / "logs",
+                log_folder=logs,
                 stop=self.stop,
                 on_tick=tick,
             )
@@ -297,7 +319,7 @@ class _Run:
             self.data,
             chosen,
             run_folder=self.folder,
-            workers=self.workers,
+            workers=self.processes,
             seeds=seeds,
             stop=self.stop,
             on_progress=lambda done, total: self.emit(Event("confirm", "", done, total)),
@@ -323,7 +345,7 @@ class _Run:
         if stored.get("chosen_under") == chosen_under:
             seeds = int(stored.get("seeds", search.confirm))
             return [trials[number] for number in stored["trials"]], seeds
-        count, seeds = _affordable(trials, self.spec, workers=self.workers, seconds=seconds)
+        count, seeds = _affordable(trials, self.spec, workers=self.processes, seconds=seconds)
         chosen = finalists(self.study, count=count)
         self.study.set_user_attr(
             FINALISTS,
@@ -347,7 +369,7 @@ class _Run:
             data=self.data,
             study=self.study,
             target=target,
-            workers=self.workers,
+            workers=self.processes,
             on_progress=lambda done, total: self._baselines_scored("test", done, total),
         )
         self.study.set_user_attr(

@@ -45,6 +45,7 @@ ONLY_IN: dict[str, set[str]] = {
     "optuna_dashboard": {"cli", "report"},
     "plotly": {"report"},
     "psycopg": {"storages"},
+    "ray": {"search"},
     "openml": {"tables"},
     "typer": {"cli"},
     "rich": {"cli"},

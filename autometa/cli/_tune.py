@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,17 @@ from autometa.cli._display import open_display
 from autometa.cli._printing import hush_optuna, log_to_stderr, tell
 from autometa.cli._signals import StopSignals
 from autometa.cli._sources import Offline, go_offline
+from autometa.errors import UserError
+
+if TYPE_CHECKING:
+    from autometa.search import WorkerEngine
+
+
+class Engine(StrEnum):
+    """What starts the workers of a search."""
+
+    PROCESSES = "processes"
+    RAY = "ray"
 
 
 def tune(
@@ -29,7 +41,28 @@ def tune(
         typer.Option("--seconds", metavar="S", help="Seconds of the study, in total."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", metavar="N", help="Processes on this machine.")
+        int | None,
+        typer.Option("--workers", metavar="N", help="Processes on this machine, or Ray tasks."),
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option("--engine", help="What starts the workers of the search.")
+    ] = Engine.PROCESSES,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            "--ray-address",
+            metavar="HOST:PORT",
+            help="Ray cluster, or auto for this machine's; default: $RAY_ADDRESS, else a new one "
+            "on this machine.",
+        ),
+    ] = None,
+    gpus_per_worker: Annotated[
+        float | None,
+        typer.Option(
+            "--gpus-per-worker",
+            metavar="X",
+            help="GPUs of each Ray task, such as 0.25; default: 0.",
+        ),
     ] = None,
     storage: Annotated[
         str | None,
@@ -49,6 +82,7 @@ def tune(
     from autometa.config import default_storage, read_spec
     from autometa.storages import absolute_url, url_without_password
 
+    starter = _starter(engine, ray_address, gpus_per_worker)
     go_offline(offline)
     given = list(overrides or ())
     for key, value in (
@@ -70,9 +104,25 @@ def tune(
         hush_optuna()
         log_to_stderr()
         with open_display(signals.event) as display:
-            result = run(study, stop=signals.event, on_event=display)
+            result = run(study, engine=starter, stop=signals.event, on_event=display)
     is_default = url == absolute_url(default_storage())
     lines = summary_lines(
         result, storage=None if is_default else url_without_password(study.storage)
     )
     tell("\n".join(lines))
+
+
+def _starter(
+    engine: Engine, ray_address: str | None, gpus_per_worker: float | None
+) -> WorkerEngine | None:
+    """Returns what starts the workers; None for processes of this machine."""
+    if engine is Engine.RAY:
+        from autometa.search import RayCluster
+
+        return RayCluster(ray_address, gpus_per_worker or 0.0)
+    if ray_address is not None or gpus_per_worker is not None:
+        raise UserError(
+            "--ray-address and --gpus-per-worker are for Ray's tasks, but the workers are "
+            "processes of this machine; add --engine ray or leave them out"
+        )
+    return None

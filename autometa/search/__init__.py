@@ -10,6 +10,7 @@ from autometa.search._confirm import fresh_seed as fresh_seed
 from autometa.search._data import REFERENCE as REFERENCE
 from autometa.search._data import StudyData as StudyData
 from autometa.search._device import resolve_device as resolve_device
+from autometa.search._engine import WorkerEngine as WorkerEngine
 from autometa.search._objective import ACCURACY as ACCURACY
 from autometa.search._objective import ADVANTAGE as ADVANTAGE
 from autometa.search._objective import LEARNER_METHOD as LEARNER_METHOD
@@ -21,6 +22,7 @@ from autometa.search._processes import run_processes as run_processes
 from autometa.search._progress import Progress as Progress
 from autometa.search._progress import leaderboard as leaderboard
 from autometa.search._progress import snapshot as snapshot
+from autometa.search._ray_cluster import RayCluster as RayCluster
 from autometa.search._rung_correlations import FEWEST_TRIALS as FEWEST_TRIALS
 from autometa.search._rung_correlations import RungCorrelation as RungCorrelation
 from autometa.search._rung_correlations import rung_correlations as rung_correlations
@@ -64,10 +66,12 @@ __all__ = [
     "Confirmed",
     "Objective",
     "Progress",
+    "RayCluster",
     "RungCorrelation",
     "Selection",
     "StudyData",
     "Ticker",
+    "WorkerEngine",
     "WorkerReport",
     "advantage_over_best",
     "candidate_config",
