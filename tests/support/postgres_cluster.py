@@ -1,4 +1,7 @@
-"""A PostgreSQL server of the tests' own: on loopback, with a password, and gone afterwards."""
+"""A PostgreSQL server of one's own: on loopback, with a password, and gone afterwards.
+
+For tests, and for benchmarks of the storages.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,18 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
-
-import pytest
 
 USER = "ann"
 PASSWORD = "canary-7f3e"
 """Nothing that autometa prints, stores or pickles may hold it."""
 
 _DEBIAN = Path("/usr/lib/postgresql")  # where Debian puts what is not on the path
+
+
+class NoClusterError(RuntimeError):
+    """No server can be started here; the message says what is not installed."""
 
 
 @dataclass
@@ -85,13 +91,16 @@ class Cluster:
 
 @contextmanager
 def running_cluster() -> Iterator[Cluster]:
-    """Starts a server for as long as the block lasts; skips the test where there is none."""
+    """Starts a server for as long as the block lasts.
+
+    Raises:
+        NoClusterError: PostgreSQL or its driver is not installed.
+    """
     programs = _programs()
     if programs is None:
-        pytest.skip("PostgreSQL's initdb and pg_ctl are not installed")
-    pytest.importorskip(
-        "psycopg", reason="psycopg is not installed: pip install autometa[postgres]"
-    )
+        raise NoClusterError("PostgreSQL's initdb and pg_ctl are not installed")
+    if find_spec("psycopg") is None:
+        raise NoClusterError("psycopg is not installed: pip install autometa[postgres]")
     # pytest's own folders are closed to other users, and the server refuses to run as root.
     folder = Path(tempfile.mkdtemp(prefix="autometa-postgres-"))
     cluster = Cluster(folder, programs, _free_port())

@@ -1,0 +1,256 @@
+"""How many trials a storage takes in a second, and what gives first with very many workers.
+
+Fixed before the runs:
+
+- Rates: 1, 2, 4, 8 and 16 workers at once share a study of 64 trials that do nothing: the
+  quickstart's space and sampler, four reports and the attributes of a real trial, through
+  ``run_worker`` with its reaping, claiming and telling. Reported are trials and reports per second
+  from the common start to the last trial, each the better of two rounds, the ratio to one worker,
+  the median seconds of a claim, waiting for the lock included, and for PostgreSQL the most sessions
+  per worker. Each case has an empty storage of its own; processes have been started and
+  have imported everything before.
+- Asking: one worker on a study with 100, 1,000 and 10,000 finished trials: seconds to open the
+  storage and read them, and medians of seven of the seconds of a reaping and of a claim with its
+  proposal. Both hold the lock that all workers share.
+- Extrapolation, by arithmetic shown on the page: how many workers the sessions of a server with
+  PostgreSQL's default of 100 connections, the best rate measured here and the lock with 10,000 past
+  trials allow, for trials of 60 and of 600 seconds.
+- PostgreSQL is a server of the benchmark's own on loopback without fsync, as in the tests; without
+  its programs that part is left out. Other programs on the machine make every figure worse, ratios
+  less so.
+- ``--check``: every case runs exactly its trials, each number once, none failed; and 16 workers
+  together reach at least half of the rate of one, on every storage.
+
+    OMP_NUM_THREADS=1 python studies/benchmarks/storages.py --check
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from benchmark_page import Target, publish
+from optuna.trial import TrialState
+from storage_worker import STUDY, idle_spec, new_study, past_trials
+from storages_page import page_of, targets_of
+
+from autometa.search import _worker
+from autometa.storages import close_storage, load_study, open_storage, reap_orphans
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from postgres_cluster import Cluster
+
+_ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(_ROOT / "tests" / "support"))  # for its PostgreSQL server
+
+_WORKERS, _QUICK_WORKERS = (1, 2, 4, 8, 16), (1, 2)
+_PAST, _QUICK_PAST = (100, 1_000, 10_000), (100,)
+_TRIALS, _QUICK_TRIALS = 64, 20
+_ROUNDS, _QUICK_ROUNDS = 2, 1
+_ASKS = 7
+_LARGE = 10**6  # a budget that no case uses up
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What so many workers did on one storage.
+
+    Attributes:
+        storage: its kind.
+        workers: how many.
+        trials: finished in the case.
+        seconds: from the common start to the last trial.
+        claim: median seconds of a claim.
+        sessions: most server sessions at once; 0 where there is no server.
+        wrong: trials too many, too few, twice or failed.
+    """
+
+    storage: str
+    workers: int
+    trials: int
+    seconds: float
+    claim: float
+    sessions: int
+    wrong: int
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What one worker waits for on a study with past trials, in seconds."""
+
+    storage: str
+    past: int
+    opening: float
+    reaping: float
+    claim: float
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Returns the command line's options."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="20 trials, 2 workers, 100 past ones")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--check", action="store_true", help="exit 1 where a target is missed")
+    return parser.parse_args()
+
+
+def rate_of(
+    storage: str, url: str, *, workers: int, trials: int, sessions: Callable[[], int]
+) -> Rate:
+    """Lets workers share the trials of a new study; returns what they did."""
+    study = new_study(url, idle_spec(trials))
+    command = [sys.executable, str(Path(__file__).with_name("storage_worker.py"))]
+    environment = os.environ | {"AUTOMETA_STORAGE": url, "PYTHONPATH": str(_ROOT)}
+    most = 0
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [*command, str(index)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    env=environment,
+                )
+            )
+            for index in range(workers)
+        ]
+        for process in processes:
+            assert process.stdout is not None
+            if process.stdout.readline() != "ready\n":
+                raise RuntimeError("a worker must get ready; one of them ended with an error")
+        started = time.time()
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        while any(process.poll() is None for process in processes):
+            most = max(most, sessions())
+            time.sleep(0.25)
+        found = [json.loads(process.communicate()[0]) for process in processes]
+    states = [trial.state for trial in study.get_trials(deepcopy=False)]
+    close_storage(study._storage)
+    told = sum(one["trials"] for one in found)
+    return Rate(
+        storage=storage,
+        workers=workers,
+        trials=trials,
+        seconds=max(moment for one in found for moment in one["moments"]) - started,
+        claim=statistics.median(seconds for one in found for seconds in one["claims"]),
+        sessions=most,
+        wrong=abs(len(states) - trials)
+        + abs(told - trials)
+        + sum(state != TrialState.COMPLETE for state in states),
+    )
+
+
+def asking_of(storage: str, url: str, past: list[Any]) -> Asking:
+    """Returns what a worker waits for on a study with those past trials."""
+    spec = idle_spec(_LARGE)
+    filled = new_study(url, spec)
+    filled.add_trials(past)
+    close_storage(filled._storage)
+    began = time.monotonic()
+    opened = open_storage(url, create=False)
+    study = load_study(opened, STUDY)
+    study.get_trials(deepcopy=False)
+    opening = time.monotonic() - began
+    reapings, claims = [], []
+    for _ in range(_ASKS):
+        before = time.monotonic()
+        reap_orphans(study)
+        between = time.monotonic()
+        trial = _worker._claim(study, spec, worker=0)
+        claims.append(time.monotonic() - between)
+        reapings.append(between - before)
+        assert trial is not None
+        study.tell(trial, state=TrialState.FAIL)
+    close_storage(study._storage)
+    return Asking(
+        storage, len(past), opening, statistics.median(reapings), statistics.median(claims)
+    )
+
+
+def places(folder: Path, cluster: Cluster | None) -> dict[str, Callable[[str], str]]:
+    """Returns for each kind of storage what makes the URL of an empty one."""
+    made: dict[str, Callable[[str], str]] = {
+        "journal": lambda name: f"journal:{folder}/{name}.journal",
+        "SQLite": lambda name: f"sqlite:///{folder}/{name}.db",
+    }
+    if cluster is not None:
+        made["PostgreSQL"] = lambda _name: cluster.new_storage()
+    return made
+
+
+def sessions_of(cluster: Cluster | None, url: str) -> int:
+    """Returns the sessions of a storage's user; 0 without a server."""
+    if cluster is None or not url.startswith("postgresql"):
+        return 0
+    user = url.partition("://")[2].partition(":")[0]
+    query = f"select count(*) from pg_stat_activity where usename = '{user}'"
+    return int(str(cluster.execute(query)[0][0]))
+
+
+def measured(options: argparse.Namespace) -> tuple[list[Rate], list[Asking]]:
+    """Returns all figures, storage by storage."""
+    from postgres_cluster import NoClusterError, running_cluster
+
+    trials = _QUICK_TRIALS if options.quick else _TRIALS
+    rates: list[Rate] = []
+    askings: list[Asking] = []
+    with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
+        try:
+            cluster = stack.enter_context(running_cluster())
+        except NoClusterError as error:
+            print(f"without PostgreSQL: {error}", flush=True)
+            cluster = None
+        kinds = places(Path(temporary), cluster)
+        for workers in _QUICK_WORKERS if options.quick else _WORKERS:
+            for storage, place in kinds.items():
+                rounds = []
+                for round_ in range(_QUICK_ROUNDS if options.quick else _ROUNDS):
+                    url = place(f"rate-{workers}-{round_}")
+                    sessions = partial(sessions_of, cluster, url)
+                    rounds.append(
+                        rate_of(storage, url, workers=workers, trials=trials, sessions=sessions)
+                    )
+                # A case that went wrong is not hidden by a better one.
+                rates.append(min(rounds, key=lambda rate: (-rate.wrong, rate.seconds)))
+                print(rates[-1], flush=True)
+        for count in _QUICK_PAST if options.quick else _PAST:
+            past = past_trials(idle_spec(_LARGE), count)
+            for storage, place in kinds.items():
+                askings.append(asking_of(storage, place(f"past-{count}"), past))
+                print(askings[-1], flush=True)
+    return rates, askings
+
+
+def main() -> int:
+    """Runs the benchmark; returns the exit code."""
+    options = parse_arguments()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    rates, askings = measured(options)
+    targets: list[Target] = targets_of(rates)
+    figures = {
+        "rates": [asdict(rate) for rate in rates],
+        "askings": [asdict(asking) for asking in askings],
+    }
+    return publish("storages", page_of(rates, askings, targets), figures, targets, options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
