@@ -7,16 +7,21 @@ parameters, its configuration, four reports and its scores.
 from __future__ import annotations
 
 import json
-import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Event, Semaphore
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.distributions import distribution_to_json
+from optuna.storages import RDBStorage
+from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial
+from sqlalchemy import select
 
 from autometa.config import StudySpec, read_spec, spec_to_dict
 from autometa.search import ACCURACY, ADVANTAGE, SECONDS, _worker, candidate_config, run_worker
@@ -28,6 +33,21 @@ STUDY = "idle"
 REPORTS = 4
 _STUDIES = Path(__file__).parents[1]
 _CELLS = {f"inductive, K={shots}": 0.5 for shots in (1, 5, 10)}
+
+
+@dataclass(frozen=True)
+class Worked:
+    """What one worker did.
+
+    Attributes:
+        trials: finished by it.
+        claims: seconds of each of its claims, waiting for the lock included.
+        moments: when each of its trials was told, in UTC seconds.
+    """
+
+    trials: int
+    claims: list[float]
+    moments: list[float]
 
 
 class NoTables:
@@ -85,8 +105,59 @@ def past_trials(spec: StudySpec, count: int) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False)
 
 
-def work(index: int) -> None:
-    """Works on the study in ``$AUTOMETA_STORAGE`` when told to; prints what it did as JSON."""
+def fill(study: optuna.Study, trials: list[FrozenTrial]) -> None:
+    """Adds finished trials to a study that has none; to a database all at once.
+
+    Through Optuna each would be a transaction of twenty statements, for minutes.
+    """
+    backend = getattr(study._storage, "_backend", None)
+    if not isinstance(backend, RDBStorage):
+        study.add_trials(trials)
+        return
+    finite = models.TrialValueModel.TrialValueType.FINITE
+    finite_report = models.TrialIntermediateValueModel.TrialIntermediateValueType.FINITE
+    with backend.engine.begin() as connection:
+
+        def insert(model: Any, rows: list[dict[str, Any]]) -> None:
+            connection.execute(model.__table__.insert(), rows)
+
+        keys = ("number", "state", "datetime_start", "datetime_complete")
+        rows = [{key: getattr(trial, key) for key in keys} for trial in trials]
+        insert(models.TrialModel, [row | {"study_id": study._study_id} for row in rows])
+        columns = models.TrialModel.__table__.c
+        ids = dict(connection.execute(select(columns.number, columns.trial_id)).tuples().all())
+        values: list[dict[str, Any]] = []
+        params: list[dict[str, Any]] = []
+        reports: list[dict[str, Any]] = []
+        attributes: list[dict[str, Any]] = []
+        for trial in trials:
+            own = {"trial_id": ids[trial.number]}
+            values.append(own | {"objective": 0, "value": trial.value, "value_type": finite})
+            for name, kind in trial.distributions.items():
+                value = kind.to_internal_repr(trial.params[name])
+                text = distribution_to_json(kind)
+                params.append(
+                    own | {"param_name": name, "param_value": value, "distribution_json": text}
+                )
+            for step, value in trial.intermediate_values.items():
+                reports.append(
+                    own
+                    | {
+                        "step": step,
+                        "intermediate_value": value,
+                        "intermediate_value_type": finite_report,
+                    }
+                )
+            for key, content in trial.user_attrs.items():
+                attributes.append(own | {"key": key, "value_json": json.dumps(content)})
+        insert(models.TrialValueModel, values)
+        insert(models.TrialParamModel, params)
+        insert(models.TrialIntermediateValueModel, reports)
+        insert(models.TrialUserAttributeModel, attributes)
+
+
+def work(index: int, url: str, ready: Semaphore, go: Event, results: Queue[Worked]) -> None:
+    """Works on the study as soon as it may, in a process of its own; puts what it did."""
     claims: list[float] = []
     moments: list[float] = []
 
@@ -100,12 +171,12 @@ def work(index: int) -> None:
 
         return measured
 
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     _worker.Objective = IdleObjective  # type: ignore[misc, assignment]
     _worker._claim = timed(_worker._claim)
-    url = os.environ["AUTOMETA_STORAGE"]
     close_storage(open_storage(url, create=False))  # imports what the first opening imports
-    print("ready", flush=True)
-    sys.stdin.readline()
+    ready.release()
+    go.wait()
     with tempfile.TemporaryDirectory() as folder:
         report = run_worker(
             url,
@@ -115,9 +186,4 @@ def work(index: int) -> None:
             data=NoTables(),  # type: ignore[arg-type]
             on_trial=lambda _trial: moments.append(time.time()),
         )
-    print(json.dumps({"trials": report.finished, "claims": claims, "moments": moments}))
-
-
-if __name__ == "__main__":
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    work(int(sys.argv[1]))
+    results.put(Worked(report.finished, claims, moments))

@@ -2,7 +2,7 @@
 
 Fixed before the runs:
 
-- Rates: 1, 2, 4, 8 and 16 workers at once share a study of 64 trials that do nothing: the
+- Rates: 1, 2, 4, 8 and 16 workers at once share a study of 32 trials that do nothing: the
   quickstart's space and sampler, four reports and the attributes of a real trial, through
   ``run_worker`` with its reaping, claiming and telling. Reported are trials and reports per second
   from the common start to the last trial, each the better of two rounds, the ratio to one worker,
@@ -27,23 +27,22 @@ Fixed before the runs:
 from __future__ import annotations
 
 import argparse
-import json
-import os
+import multiprocessing
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 import optuna
 from benchmark_page import Target, publish
 from optuna.trial import TrialState
-from storage_worker import STUDY, idle_spec, new_study, past_trials
+from storage_worker import STUDY, Worked, fill, idle_spec, new_study, past_trials, work
 from storages_page import page_of, targets_of
 
 from autometa.search import _worker
@@ -59,10 +58,14 @@ sys.path.insert(0, str(_ROOT / "tests" / "support"))  # for its PostgreSQL serve
 
 _WORKERS, _QUICK_WORKERS = (1, 2, 4, 8, 16), (1, 2)
 _PAST, _QUICK_PAST = (100, 1_000, 10_000), (100,)
-_TRIALS, _QUICK_TRIALS = 64, 20
+_TRIALS, _QUICK_TRIALS = 32, 8
 _ROUNDS, _QUICK_ROUNDS = 2, 1
 _ASKS = 7
 _LARGE = 10**6  # a budget that no case uses up
+_LONGEST_SECONDS = 600.0
+# Forked from a process that has imported everything: 16 starts would take longer than the case.
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["storage_worker"])
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ class Asking:
 def parse_arguments() -> argparse.Namespace:
     """Returns the command line's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="20 trials, 2 workers, 100 past ones")
+    parser.add_argument("--quick", action="store_true", help="8 trials, 2 workers, 100 past ones")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--check", action="store_true", help="exit 1 where a target is missed")
     return parser.parse_args()
@@ -113,44 +116,35 @@ def rate_of(
 ) -> Rate:
     """Lets workers share the trials of a new study; returns what they did."""
     study = new_study(url, idle_spec(trials))
-    command = [sys.executable, str(Path(__file__).with_name("storage_worker.py"))]
-    environment = os.environ | {"AUTOMETA_STORAGE": url, "PYTHONPATH": str(_ROOT)}
+    ready, go, results = _PROCESSES.Semaphore(0), _PROCESSES.Event(), _PROCESSES.Queue()
+    processes = [
+        _PROCESSES.Process(target=work, args=(index, url, ready, go, results), daemon=True)
+        for index in range(workers)
+    ]
+    for process in processes:
+        process.start()
+    for _ in processes:
+        if not ready.acquire(timeout=_LONGEST_SECONDS):
+            raise RuntimeError("a worker must get ready; one of them ended with an error")
+    started = time.time()
+    go.set()
+    found: list[Worked] = []
     most = 0
-    with ExitStack() as stack:
-        processes = [
-            stack.enter_context(
-                subprocess.Popen(
-                    [*command, str(index)],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                    env=environment,
-                )
-            )
-            for index in range(workers)
-        ]
-        for process in processes:
-            assert process.stdout is not None
-            if process.stdout.readline() != "ready\n":
-                raise RuntimeError("a worker must get ready; one of them ended with an error")
-        started = time.time()
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        while any(process.poll() is None for process in processes):
-            most = max(most, sessions())
-            time.sleep(0.25)
-        found = [json.loads(process.communicate()[0]) for process in processes]
+    while len(found) < workers and time.time() < started + _LONGEST_SECONDS:
+        most = max(most, sessions())
+        with suppress(Empty):
+            found.append(results.get(timeout=0.25))
+    for process in processes:
+        process.join(_LONGEST_SECONDS if len(found) == workers else 0)
     states = [trial.state for trial in study.get_trials(deepcopy=False)]
     close_storage(study._storage)
-    told = sum(one["trials"] for one in found)
+    told = sum(one.trials for one in found)
     return Rate(
         storage=storage,
         workers=workers,
         trials=trials,
-        seconds=max(moment for one in found for moment in one["moments"]) - started,
-        claim=statistics.median(seconds for one in found for seconds in one["claims"]),
+        seconds=max(moment for one in found for moment in one.moments) - started,
+        claim=statistics.median(seconds for one in found for seconds in one.claims),
         sessions=most,
         wrong=abs(len(states) - trials)
         + abs(told - trials)
@@ -162,7 +156,7 @@ def asking_of(storage: str, url: str, past: list[Any]) -> Asking:
     """Returns what a worker waits for on a study with those past trials."""
     spec = idle_spec(_LARGE)
     filled = new_study(url, spec)
-    filled.add_trials(past)
+    fill(filled, past)
     close_storage(filled._storage)
     began = time.monotonic()
     opened = open_storage(url, create=False)
