@@ -181,7 +181,7 @@ def _fail(study: optuna.Study, trial: FrozenTrial, reason: str) -> bool:
 def _requeue(study: optuna.Study, told: set[int], now: float) -> set[int]:
     """Enqueues every dead trial that has no successor; also those of a reaper that died."""
     trials = study.get_trials(deepcopy=False)
-    in_zones = is_shared_by_machines(study._storage)
+    in_zones = is_shared_by_machines(study._storage)  # a server, whose lock all machines share
     by_number = {trial.number: trial for trial in trials}
     have_successor = {trial.user_attrs.get(RETRY_OF) for trial in trials}
     requeued = set()
@@ -191,12 +191,15 @@ def _requeue(study: optuna.Study, told: set[int], now: float) -> set[int]:
             continue
         if trial.number in have_successor or not _params(trial):
             continue
-        if trial.number not in told and _is_recent(
+        died = trial.user_attrs.get(REASON) == WORKER_DIED
+        # A server's lock is here, so that no reaper is at work on a dead trial: an outage ended it,
+        # or lost its answer. Until the trial is queued again, others use up its budget.
+        is_given_time = trial.number not in told and not (died and in_zones)
+        if is_given_time and _is_recent(
             trial.datetime_complete, _ENQUEUE_GRACE_SECONDS, now, in_zones=in_zones
         ):
             continue
         retries = 0 if _has_progressed(trial, by_number) else _retries(trial)
-        died = trial.user_attrs.get(REASON) == WORKER_DIED
         _enqueue_again(study, trial, retries=retries + died)
         requeued.add(trial.number)
     return requeued

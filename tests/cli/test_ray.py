@@ -23,6 +23,7 @@ needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not inst
 
 _COMMAND = [sys.executable, "-m", "autometa", "tune", "tiny.yaml", "--engine", "ray"]
 _LONGER = ["--set", "training.outer_steps=80", "--set", "training.rungs=[10, 20, 40, 80]"]
+_LONGER += ["--seconds", "500"]  # the cluster's start is among them
 
 
 @pytest.fixture

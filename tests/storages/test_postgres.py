@@ -335,6 +335,36 @@ def test_step_under_a_lock_begins_anew_after_a_restart(
 
 
 @pytest.mark.usefixtures("quick_waits")
+def test_outage_between_failing_and_queueing_leaves_no_gap(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reaping that begins anew queues the dead trial at once, before others use its budget."""
+    import psycopg
+
+    study, _ = create_or_load_study(open_storage(url), "s", spec={}, fingerprint={})
+    trial = study.ask()
+    trial.suggest_float("x", 0, 1)
+    trial.set_user_attr("autometa:worker", {})
+    queue, calls = reaper._requeue, []
+
+    def lost(*arguments: Any) -> set[int]:
+        calls.append(1)
+        if len(calls) == 1:
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+        return queue(*arguments)
+
+    monkeypatch.setattr(reaper, "_requeue", lost)
+
+    through_outages(study._storage, lambda: reap_orphans(study))
+    reap_orphans(study)
+
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "WAITING"]
+    assert study.trials[0].user_attrs[REASON] == WORKER_DIED
+    assert study.trials[1].system_attrs["fixed_params"] == trial.params
+    close_storage(study._storage)
+
+
+@pytest.mark.usefixtures("quick_waits")
 def test_outage_that_lasts_is_named(
     study: optuna.Study, postgres_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
