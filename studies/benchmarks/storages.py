@@ -7,8 +7,8 @@ Fixed before the runs:
   ``run_worker`` with its reaping, claiming and telling. Reported are trials and reports per second
   from the common start to the last trial, each the better of two rounds, the ratio to one worker,
   the median seconds of a claim, waiting for the lock included, and for PostgreSQL the most sessions
-  per worker. Each case has an empty storage of its own; processes have been started and
-  have imported everything before.
+  per worker (up to two are the benchmark's own). Each case has an empty storage of its own;
+  processes have been started and have imported everything before.
 - Asking: one worker on a study with 100, 1,000 and 10,000 finished trials: seconds to open the
   storage and read them, and medians of seven of the seconds of a reaping and of a claim with its
   proposal. Both hold the lock that all workers share.

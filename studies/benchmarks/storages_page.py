@@ -135,12 +135,15 @@ def _limits(rates: Sequence[Rate], askings: Sequence[Asking]) -> list[str]:
     ]
     served = [rate for rate in rates if rate.sessions]
     if served:
-        each = max(rate.sessions / rate.workers for rate in served)
+        # With most workers, the benchmark's own sessions matter least.
+        most = max(served, key=lambda rate: rate.workers)
+        each = most.sessions / most.workers
         allowed = _CONNECTIONS - _RESERVED
         lines += [
             "",
-            f"Sessions: at most {each:.1f} per worker were seen, so that PostgreSQL's default of "
-            f"{_CONNECTIONS} connections, {_RESERVED} of which are reserved, is used up by "
+            f"Sessions: {most.workers} workers had {most.sessions} at once, {each:.1f} each, so "
+            f"that PostgreSQL's default of {_CONNECTIONS} connections, {_RESERVED} of which are "
+            "reserved, is used up by "
             f"{allowed} / {each:.1f} = {math.floor(allowed / each)} workers; "
             + ", ".join(f"{n:,} workers need {math.ceil(n * each):,}" for n in _WORKERS)
             + " (`max_connections`, or a proxy that keeps sessions).",
