@@ -2,13 +2,13 @@
 
 Fixed before the runs:
 
-- Rates: 1, 2, 4, 8 and 16 workers at once share a study of 32 trials that do nothing: the
+- Rates: 1, 2, 4, 8 and 16 workers at once share a study of 64 trials that do nothing: the
   quickstart's space and sampler, four reports and the attributes of a real trial, through
   ``run_worker`` with its reaping, claiming and telling. Reported are trials and reports per second
-  from the common start to the last trial, each the better of two rounds, the ratio to one worker,
-  the median seconds of a claim, waiting for the lock included, and for PostgreSQL the most sessions
-  per worker (up to two are the benchmark's own). Each case has an empty storage of its own;
-  processes have been started and have imported everything before.
+  from the common start to the last trial, each the better of two rounds in turned order, the
+  ratio to one worker, the median seconds of a claim, waiting for the lock included, and for
+  PostgreSQL the most sessions per worker (up to two are the benchmark's own). Each case has an
+  empty storage of its own; processes have been started and have imported everything before.
 - Asking: one worker on a study with 100, 1,000 and 10,000 finished trials: seconds to open the
   storage and read them, and medians of seven of the seconds of a reaping and of a claim with its
   proposal. Both hold the lock that all workers share.
@@ -58,7 +58,7 @@ sys.path.insert(0, str(_ROOT / "tests" / "support"))  # for its PostgreSQL serve
 
 _WORKERS, _QUICK_WORKERS = (1, 2, 4, 8, 16), (1, 2)
 _PAST, _QUICK_PAST = (100, 1_000, 10_000), (100,)
-_TRIALS, _QUICK_TRIALS = 32, 8
+_TRIALS, _QUICK_TRIALS = 64, 8
 _ROUNDS, _QUICK_ROUNDS = 2, 1
 _ASKS = 7
 _LARGE = 10**6  # a budget that no case uses up
@@ -204,7 +204,6 @@ def measured(options: argparse.Namespace) -> tuple[list[Rate], list[Asking]]:
     from postgres_cluster import NoClusterError, running_cluster
 
     trials = _QUICK_TRIALS if options.quick else _TRIALS
-    rates: list[Rate] = []
     askings: list[Asking] = []
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         try:
@@ -213,18 +212,21 @@ def measured(options: argparse.Namespace) -> tuple[list[Rate], list[Asking]]:
             print(f"without PostgreSQL: {error}", flush=True)
             cluster = None
         kinds = places(Path(temporary), cluster)
-        for workers in _QUICK_WORKERS if options.quick else _WORKERS:
-            for storage, place in kinds.items():
-                rounds = []
-                for round_ in range(_QUICK_ROUNDS if options.quick else _ROUNDS):
-                    url = place(f"rate-{workers}-{round_}")
-                    sessions = partial(sessions_of, cluster, url)
-                    rounds.append(
-                        rate_of(storage, url, workers=workers, trials=trials, sessions=sessions)
-                    )
-                # A case that went wrong is not hidden by a better one.
-                rates.append(min(rounds, key=lambda rate: (-rate.wrong, rate.seconds)))
-                print(rates[-1], flush=True)
+        counts = _QUICK_WORKERS if options.quick else _WORKERS
+        cases = [(storage, workers) for workers in counts for storage in kinds]
+        rounds: dict[tuple[str, int], list[Rate]] = {case: [] for case in cases}
+        for number in range(_QUICK_ROUNDS if options.quick else _ROUNDS):
+            # Turned, so that what else the machine does meets every case at two moments.
+            for storage, workers in cases[:: -1 if number % 2 else 1]:
+                url = kinds[storage](f"rate-{workers}-{number}")
+                sessions = partial(sessions_of, cluster, url)
+                rate = rate_of(storage, url, workers=workers, trials=trials, sessions=sessions)
+                rounds[storage, workers].append(rate)
+                print(rate, flush=True)
+        # A case that went wrong is not hidden by a better one.
+        rates = [
+            min(found, key=lambda rate: (-rate.wrong, rate.seconds)) for found in rounds.values()
+        ]
         for count in _QUICK_PAST if options.quick else _PAST:
             past = past_trials(idle_spec(_LARGE), count)
             for storage, place in kinds.items():

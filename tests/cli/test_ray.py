@@ -56,23 +56,25 @@ def start(
 
 def _worker_at_work(folder: Path, process: subprocess.Popen[str]) -> int:
     """Waits until a worker has reported a rung, and returns its process id."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline and process.poll() is None:
-        if (folder / "results" / "runs" / "studies.journal").exists():
-            for trial in _trials(folder):
-                if trial.state.name == "RUNNING" and trial.intermediate_values:
-                    return int(trial.user_attrs["autometa:worker"]["pid"])
+        for trial in _trials(folder):
+            if trial.state.name == "RUNNING" and trial.intermediate_values:
+                return int(trial.user_attrs["autometa:worker"]["pid"])
         time.sleep(0.1)
     pytest.fail("no worker has begun a trial")
 
 
 def _trials(folder: Path) -> list[optuna.trial.FrozenTrial]:
-    from autometa.storages import list_studies, load_study, open_storage
+    """The study's trials; none while the study is being made."""
+    from autometa.errors import UserError
+    from autometa.storages import load_study, open_storage
 
-    storage = open_storage(f"journal:{folder}/results/runs/studies.journal", create=False)
-    if not list_studies(storage):
+    try:
+        storage = open_storage(f"journal:{folder}/results/runs/studies.journal", create=False)
+        return load_study(storage, "tiny").get_trials(deepcopy=False)
+    except UserError:
         return []
-    return load_study(storage, "tiny").get_trials(deepcopy=False)
 
 
 @needs_ray
