@@ -96,10 +96,14 @@ def export_refit(
     learner = loop.averaged().cpu()
     sections = exported_sections(everything)
     sections["training"] |= {"outer_steps": steps, "rungs": [steps]}
+    # The card quotes these alone; what chose the winner stays in the study's own export.
+    sheet = tested.sheet()
+    if "test" in set(sheet.frame["role"]):
+        sheet = sheet.select(role="test")
     parts: dict[str, Any] = {
         "learner": learner,
         "spec": sections,
-        "sheet": tested.sheet(),
+        "sheet": sheet,
         "provenance": provenance,
     }
     write_export(target, card=write_card(method=LEARNER_METHOD, **parts), **parts)

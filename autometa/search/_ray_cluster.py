@@ -23,8 +23,7 @@ from autometa.errors import RunError, UserError
 from autometa.logging import get_logger
 from autometa.search._processes import STORAGE_VARIABLE
 from autometa.search._ray_task import work_in_task
-from autometa.search._study import run_folder_of
-from autometa.storages import url_without_password
+from autometa.storages import run_folder_of, url_without_password
 
 _logger = get_logger(__name__)
 

@@ -23,8 +23,9 @@ def comparisons(
     sheet: ScoreSheet, method: str, setting: Setting
 ) -> dict[tuple[str, int], Comparison]:
     """Returns the advantages of a method by opponent and shot, corrected for their number."""
-    opponents = [name for name in (*_ABOVE, PROTOTYPE) if name in sheet.methods()]
-    frame = sheet.select(setting=setting).frame
+    chosen = sheet.select(setting=setting)
+    opponents = [name for name in (*_ABOVE, PROTOTYPE) if name in chosen.methods()]
+    frame = chosen.frame
     by_family = (
         frame.groupby(["method", "shot", "family", "table"])["accuracy"]
         .mean()
