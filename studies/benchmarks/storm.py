@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -52,7 +53,6 @@ class Storm:
     faults: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     _processes: dict[int, BaseProcess] = field(default_factory=dict)
-    _frozen: dict[int, float] = field(default_factory=dict)
     _errors: int = 0
     _next_fault: float = 0.0
     _last_fault: float = 0.0
@@ -76,7 +76,6 @@ class Storm:
                     return trials_done(study) >= trials
 
             self._work_until(is_done, began + seconds)
-            self._wake(all_of_them=True)
             for process in self._processes.values():
                 process.join(60)
         finally:
@@ -97,9 +96,8 @@ class Storm:
             if now > calm_since + _CALM_SECONDS:
                 raise RuntimeError(f"the workers must be done {_CALM_SECONDS:g} s after the faults")
             self._replace()
-            self._wake(all_of_them=now >= self._last_fault)
             if self._next_fault <= now < self._last_fault:
-                self._strike(now)
+                self._strike()
                 self._next_fault = now + self.random.uniform(*_PAUSE_SECONDS)
             time.sleep(_POLL_SECONDS)
 
@@ -119,16 +117,8 @@ class Storm:
             arguments = (self.url, self.name, str(self.folder), index)
             self._processes[index] = get_context("forkserver").Process(target=work, args=arguments)
             self._processes[index].start()
-            self._frozen.pop(index, None)
 
-    def _wake(self, *, all_of_them: bool) -> None:
-        now = time.monotonic()
-        for index, until in list(self._frozen.items()):
-            if all_of_them or now >= until:
-                del self._frozen[index]
-                self._send(index, signal.SIGCONT)
-
-    def _strike(self, now: float) -> None:
+    def _strike(self) -> None:
         """Does one thing at random: kill, freeze, or hit the storage. The first thing is a kill."""
         index = self.random.randrange(self.workers)
         fault = self.random.choices(["kill", "freeze", "storage"], weights=[6, 3, 1])[0]
@@ -137,14 +127,26 @@ class Storm:
         if fault == "kill":
             self.faults["kills"] += self._send(index, signal.SIGKILL)
         elif fault == "freeze":
-            if index not in self._frozen and self._send(index, signal.SIGSTOP):
-                self._frozen[index] = now + self.random.uniform(*_FREEZE_SECONDS)
-                self.faults["freezes"] += 1
+            self.faults["freezes"] += self._freeze(index)
         elif self.restart is not None:
             self.restart()
             self.faults["restarts"] += 1
         else:
             self.faults["kills in a write"] += self._send(index, signal.SIGUSR1)
+
+    def _freeze(self, index: int) -> bool:
+        """Stops a worker for a while; returns whether there is one."""
+        if not self._send(index, signal.SIGSTOP):
+            return False
+        process = self._processes[index]
+
+        def wake() -> None:
+            if process.pid is not None and process.exitcode is None:
+                os.kill(process.pid, signal.SIGCONT)
+
+        # In a thread: this one may wait for a lock that the frozen worker holds.
+        threading.Timer(self.random.uniform(*_FREEZE_SECONDS), wake).start()
+        return True
 
     def _send(self, index: int, number: signal.Signals) -> bool:
         """Sends a signal to a worker; returns whether there is one."""
