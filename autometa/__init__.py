@@ -12,15 +12,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autometa.export import FewShotClassifier, compare, load
+    from autometa.priors import PriorSampler, StudyPrior
     from autometa.search import objective
     from autometa.tune import tune
 
     __version__: str
 
-__all__ = ["FewShotClassifier", "__version__", "compare", "load", "objective", "tune"]
+__all__ = [
+    "FewShotClassifier",
+    "PriorSampler",
+    "StudyPrior",
+    "__version__",
+    "compare",
+    "load",
+    "objective",
+    "tune",
+]
 
 _HOMES = {
     "FewShotClassifier": "autometa.export",
+    "PriorSampler": "autometa.priors",
+    "StudyPrior": "autometa.priors",
     "compare": "autometa.export",
     "load": "autometa.export",
     "objective": "autometa.search",

@@ -44,6 +44,8 @@ from autometa.search import (
     select,
     set_deadline,
     snapshot,
+    warm_start_of,
+    write_prior,
 )
 from autometa.storages import (
     SpentSeconds,
@@ -192,6 +194,9 @@ class _Run:
                 + ("created" if created else f"resumed with {done} trials done"),
             )
         )
+        warm_start = warm_start_of(self.study, self.spec)
+        if warm_start is not None:
+            self.emit(Event("study", str(warm_start)))
         # Reading tables is part of the command's seconds.
         with (
             SpentSeconds(self.study, since=self.started) as spent,
@@ -376,6 +381,9 @@ class _Run:
             WINNER, {"trial": winner.trial, "seed_index": winner.seed_index, "value": winner.value}
         )
         self.emit(Event("export", f"wrote {target}"))
+        prior = write_prior(self.study, self.spec, self.data)
+        if prior is not None:
+            self.emit(Event("export", f"wrote {prior}, for the studies to come"))
         report = self._report()
         sheet = export.sheet()
         role = next(

@@ -26,7 +26,8 @@ ALLOWED: dict[str, set[str]] = {
     "learners": {"episodes"},
     "evaluation": {"learners"},
     "export": {"evaluation"},
-    "search": {"evaluation", "storages"},
+    "priors": {"config", "storages"},
+    "search": {"evaluation", "priors"},
     "testing": {"evaluation", "storages"},
     "study_export": {"search", "export"},
     "report": {"search", "export"},
@@ -40,7 +41,8 @@ LEAVES = {"atomic", "errors", "logging", "pools", "typing"}
 # The only rooms that may import a library, wherever in their files.
 ONLY_IN: dict[str, set[str]] = {
     "optuna": {
-        *("storages", "search", "testing", "report", "study_export", "study_refit", "tune", "cli"),
+        *("storages", "priors", "search", "testing", "report"),
+        *("study_export", "study_refit", "tune", "cli"),
     },
     "optuna_dashboard": {"cli", "report"},
     "plotly": {"report"},
@@ -51,7 +53,7 @@ ONLY_IN: dict[str, set[str]] = {
     "rich": {"cli"},
     "pickle": set(),
 }
-WITHOUT_TORCH = {"config", "storages", "tables"}
+WITHOUT_TORCH = {"config", "storages", "priors", "tables"}
 HEAVY = {"torch", "optuna", "sklearn", "openml", "pandas", "scipy", "pyarrow"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -176,7 +178,9 @@ def test_only_the_command_line_prints(path: Path) -> None:
     assert room_of(path) == "cli" or calls == []
 
 
-@pytest.mark.parametrize("module", ["autometa", "autometa.config", "autometa.tables"])
+@pytest.mark.parametrize(
+    "module", ["autometa", "autometa.config", "autometa.priors", "autometa.tables"]
+)
 def test_quick_imports_load_nothing_heavy(module: str) -> None:
     """The package, its configuration and its tables are imported without the large libraries."""
     code = f"import sys, {module}; print(*sorted({HEAVY!r} & set(sys.modules)))"

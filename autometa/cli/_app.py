@@ -13,6 +13,7 @@ from autometa.cli._evaluate import evaluate
 from autometa.cli._export import export
 from autometa.cli._predict import predict
 from autometa.cli._printing import tell
+from autometa.cli._priors import priors
 from autometa.cli._report import report
 from autometa.cli._studies import show, studies
 from autometa.cli._tables import tables
@@ -65,4 +66,5 @@ app.command(
 app.command("archive", epilog="Example: autometa archive quickstart -o quickstart.zip")(archive)
 app.command("delete", epilog="Example: autometa delete quickstart --yes")(delete)
 app.command("doctor", epilog="Example: autometa doctor --json")(doctor)
+app.add_typer(priors, name="priors")
 app.add_typer(tables, name="tables")

@@ -15,7 +15,8 @@ def fingerprint(spec: StudySpec) -> dict[str, Any]:
 
     The space is a list, because samplers depend on its order. The sampler and the pruner are in
     it, because they decide which trials there are. Name, storage, device, workers, the budget
-    (trials, seconds) and the confirmation may change from one run of a study to the next. What
+    (trials, seconds) and the confirmation may change from one run of a study to the next; so may
+    the warm start, of which a study keeps what it began with. What
     the tables contain is not known here; the search adds their hashes.
 
     Args:

@@ -35,6 +35,11 @@ STORAGE_VARIABLE = "AUTOMETA_STORAGE"
 Share: TypeAlias = Annotated[Number, Field(ge=0, le=1)]
 Shots: TypeAlias = Annotated[Whole, Field(ge=1, le=100)]
 Sources: TypeAlias = tuple[SourceSpec, ...]
+PriorFiles: TypeAlias = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...],
+    Field(min_length=1, max_length=1000),
+    AfterValidator(unique),
+]
 Role: TypeAlias = Literal["train", "validation", "confirm", "test"]
 
 _HELD_OUT: tuple[Role, ...] = ("validation", "confirm", "test")
@@ -221,9 +226,28 @@ class SearchSpec(Part):
     sampler: Literal["tpe", "random"] = Field("tpe", description="proposes the meta-parameters")
     pruner: Literal["halving", "none"] = Field("halving", description="stops trials at rungs")
     seed: Seed = Field(0, description="seed of the study")
+    warm_start: Literal["auto", "off"] | PriorFiles = Field(
+        "auto",
+        description="past studies that propose some trials: auto (those of results/runs/priors), "
+        "off, or a list of prior files; a study keeps those that it began with",
+    )
     confirm: Whole = Field(3, ge=1, le=100, description="fresh seeds per finalist at most")
     finalists: Whole = Field(3, ge=1, le=100, description="trials to confirm, default included")
     workers: Whole = Field(1, ge=1, le=256, description="processes on this machine")
+
+    @field_validator("warm_start", mode="wrap")
+    @classmethod
+    def _is_a_word_or_files(
+        cls, warm_start: Any, handler: ValidatorFunctionWrapHandler
+    ) -> Literal["auto", "off"] | tuple[str, ...]:
+        try:
+            # YAML 1.1 reads a bare off as false.
+            accepted: Literal["auto", "off"] | tuple[str, ...] = handler(
+                "off" if warm_start is False else warm_start
+            )
+        except (ValidationError, Rule):
+            raise Rule("must be auto, off, or a list of different prior files") from None
+        return accepted
 
 
 class StudySpec(Part):

@@ -37,6 +37,12 @@ from autometa.search._study import require_same_tables as require_same_tables
 from autometa.search._study import set_deadline as set_deadline
 from autometa.search._threads import one_thread as one_thread
 from autometa.search._ticker import Ticker as Ticker
+from autometa.search._warm_start import WarmStart as WarmStart
+from autometa.search._warm_start import learn_prior as learn_prior
+from autometa.search._warm_start import prior_file_of as prior_file_of
+from autometa.search._warm_start import warm_start_for as warm_start_for
+from autometa.search._warm_start import warm_start_of as warm_start_of
+from autometa.search._warm_start import write_prior as write_prior
 from autometa.search._worker import WorkerReport as WorkerReport
 from autometa.search._worker import run_worker as run_worker
 from autometa.storages import RUNS_FOLDER as RUNS_FOLDER
@@ -71,6 +77,7 @@ __all__ = [
     "Selection",
     "StudyData",
     "Ticker",
+    "WarmStart",
     "WorkerEngine",
     "WorkerReport",
     "advantage_over_best",
@@ -80,10 +87,12 @@ __all__ = [
     "finalists",
     "fresh_seed",
     "leaderboard",
+    "learn_prior",
     "load_spec",
     "objective",
     "one_thread",
     "prepare_study",
+    "prior_file_of",
     "require_same_tables",
     "resolve_device",
     "run_folder_of",
@@ -94,4 +103,7 @@ __all__ = [
     "set_deadline",
     "snapshot",
     "train_candidate",
+    "warm_start_for",
+    "warm_start_of",
+    "write_prior",
 ]

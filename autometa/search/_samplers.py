@@ -11,10 +11,14 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 
 from autometa.config import StudySpec, deciding_fields
+from autometa.priors import PriorSampler
+from autometa.search._warm_start import WarmStart
 from autometa.storages import counted
 
 
-def build_sampler(spec: StudySpec, *, worker: int, proposals: int) -> optuna.samplers.BaseSampler:
+def build_sampler(
+    spec: StudySpec, *, worker: int, proposals: int, warm_start: WarmStart | None = None
+) -> optuna.samplers.BaseSampler:
     """Returns a sampler seeded by (study seed, worker, proposals in the study).
 
     A fresh seed for every trial keeps workers from proposing equal points and makes a resumed
@@ -24,6 +28,8 @@ def build_sampler(spec: StudySpec, *, worker: int, proposals: int) -> optuna.sam
         spec: the study.
         worker: index of the worker, 0 for the first.
         proposals: number of trials in the study at the moment, without retries.
+        warm_start: past studies that propose some trials of a ``tpe`` study; ``random`` ones are
+            random.
     """
     entropy = np.random.SeedSequence([spec.search.seed, worker, proposals])
     seed = int(entropy.generate_state(1)[0])
@@ -33,9 +39,19 @@ def build_sampler(spec: StudySpec, *, worker: int, proposals: int) -> optuna.sam
     # effect are not drawn; grouping keeps the joint model of those that appear together.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return optuna.samplers.TPESampler(
+        base = optuna.samplers.TPESampler(
             seed=seed, multivariate=True, group=_is_conditional(spec), constant_liar=True
         )
+    if warm_start is None:
+        return base
+    return PriorSampler(
+        base,
+        warm_start.prior,
+        space=warm_start.space,
+        aliases=warm_start.aliases,
+        meta_features=warm_start.meta_features,
+        seed=seed,
+    )
 
 
 def _is_conditional(spec: StudySpec) -> bool:

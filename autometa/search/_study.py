@@ -13,9 +13,11 @@ from optuna.exceptions import ExperimentalWarning
 from autometa.config import StudySpec, default_params, spec_from_dict, spec_to_dict
 from autometa.errors import RunError
 from autometa.search._data import StudyData
+from autometa.search._warm_start import begin_with, past_studies
 from autometa.storages import (
     ORIGIN,
     create_or_load_study,
+    list_studies,
     open_storage,
     storage_errors,
     study_fingerprint,
@@ -45,10 +47,14 @@ def prepare_study(spec: StudySpec, data: StudyData) -> tuple[optuna.Study, bool]
         The study, and whether it was made now.
 
     Raises:
-        UserError: the stored study differs in something that changes a trial's value.
+        UserError: the stored study differs in something that changes a trial's value, or a new one
+            cannot read a prior file that it names.
         RunError: the storage failed.
     """
     storage = open_storage(spec.storage)
+    # Before the study is there: a wrong file shall leave nothing behind.
+    is_new = spec.name not in {known.name for known in list_studies(storage)}
+    prior = past_studies(spec) if is_new else None
     study, created = create_or_load_study(
         storage,
         spec.name,
@@ -63,6 +69,7 @@ def prepare_study(spec: StudySpec, data: StudyData) -> tuple[optuna.Study, bool]
                 # Experimental since Optuna 3.2; it names the axis in the dashboard, nothing else.
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 study.set_metric_names([_METRIC])
+            begin_with(study, spec, data, prior if prior is not None else past_studies(spec))
         for params in default_params(spec):
             study.enqueue_trial(params, user_attrs={ORIGIN: "default"}, skip_if_exists=True)
     return study, created

@@ -34,6 +34,7 @@ from autometa.search._samplers import build_pruner, build_sampler
 from autometa.search._space import candidate_config
 from autometa.search._study import deadline_of, load_spec, require_same_tables
 from autometa.search._threads import one_thread
+from autometa.search._warm_start import warm_start_of
 from autometa.search._watch import TrialInterrupted, TrialOvertimeError, TrialWatch
 from autometa.storages import (
     INTERRUPTED,
@@ -240,7 +241,9 @@ def _claim(study: optuna.Study, spec: StudySpec, *, worker: int) -> optuna.Trial
             return None
         # A retry proposes nothing, so that an interrupted study goes on as if it had not been.
         proposals = sum(RETRY_OF not in trial.user_attrs for trial in trials)
-        study.sampler = build_sampler(spec, worker=worker, proposals=proposals)
+        study.sampler = build_sampler(
+            spec, worker=worker, proposals=proposals, warm_start=warm_start_of(study, spec)
+        )
         study.pruner = build_pruner(spec)
         trial = study.ask()
         stamp_trial(trial)

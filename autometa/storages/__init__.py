@@ -23,7 +23,7 @@ from autometa.storages._open import (
     through_outages,
 )
 from autometa.storages._reaper import Reaped, fail_and_requeue, reap_orphans
-from autometa.storages._runs import RUNS_FOLDER, run_folder_of
+from autometa.storages._runs import PRIORS_FOLDER, RUNS_FOLDER, run_folder_of
 from autometa.storages._spent import SpentSeconds, spent_seconds
 from autometa.storages._trials import (
     FINISHED,
@@ -57,6 +57,7 @@ __all__ = [
     "ORIGIN",
     "OVER_BUDGET",
     "POISONED",
+    "PRIORS_FOLDER",
     "REASON",
     "RETRIES",
     "RETRY_OF",

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Final
 
 RUNS_FOLDER: Final = Path("results") / "runs"
+PRIORS_FOLDER: Final = RUNS_FOLDER / "priors"
+"""What finished studies have to say to later ones, a file for each."""
 
 
 def run_folder_of(name: str) -> Path:

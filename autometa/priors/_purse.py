@@ -1,0 +1,116 @@
+"""The warranty: prior-led trials are wagers from a small purse.
+
+A purse begins with P stakes. A prior-led trial takes one out. If it beats the median of the base
+trials that had finished by then, its stake comes back with one more, up to P; else it is lost.
+Without a stake nothing is prior-led.
+
+So at any moment, over any number of workers and restarts,
+
+    lost + open <= P + won,
+
+because a wager is only opened while that stays true, and closing one moves it from open to lost or
+to won. A prior that never helps costs P trials, and the search is then the base sampler's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from autometa.priors._ranks import Key, ranked_trials
+from autometa.storages import ORIGIN, counted
+
+PORTFOLIO = "portfolio"
+PRIOR = "prior"
+BASE = "base"
+ANCHOR = "anchor"
+
+_FIXED_PARAMS = "fixed_params"  # where Optuna keeps the parameters of an enqueued trial
+_FAILED_KEY: Key = (2.0,)
+
+
+@dataclass(frozen=True)
+class Purse:
+    """The state of the wagers.
+
+    Attributes:
+        size: stakes at the beginning, P.
+        stakes: stakes that may be taken out now; 0 or less allows no wager.
+        won: wagers that beat the base trials.
+        lost: those that did not, failed ones included.
+        open: those that run, or wait for base trials to be compared with.
+    """
+
+    size: int
+    stakes: int
+    won: int
+    lost: int
+    open: int
+
+
+def is_enqueued(trial: FrozenTrial) -> bool:
+    """Returns whether a trial's parameters were given by somebody, not sampled."""
+    return _FIXED_PARAMS in trial.system_attrs
+
+
+def is_wager(trial: FrozenTrial) -> bool:
+    """Returns whether a trial is prior-led, retries of lost ones included."""
+    origin = str(trial.user_attrs.get(ORIGIN, ""))
+    return origin == PRIOR or origin.startswith(PORTFOLIO)
+
+
+def purse_of(
+    trials: Sequence[FrozenTrial], direction: StudyDirection, *, size: int, compared: int = 1
+) -> Purse:
+    """Returns the state of the wagers among a study's trials.
+
+    It is computed from what the storage holds alone, so that all workers see one purse. A sampled
+    trial that runs without an origin counts as open: another worker is just about to choose it.
+
+    Args:
+        trials: those that were created before the one that asks.
+        direction: of the study.
+        size: stakes at the beginning.
+        compared: base trials that must have finished before a wager is judged.
+    """
+    ranked, found = ranked_trials(trials, direction)
+    keys = {trial.number: key for trial, key in zip(ranked, found, strict=True)}
+    base = sorted(
+        (_ended(trial), keys.get(trial.number, _FAILED_KEY))
+        for trial in trials
+        if trial.state.is_finished() and counted(trial) and not is_wager(trial)
+    )
+    won = lost = waiting = 0
+    wealth = size
+    wagers = [trial for trial in trials if is_wager(trial)]
+    for trial in sorted(wagers, key=lambda trial: (_ended(trial), trial.number)):
+        if trial.state == TrialState.FAIL and not counted(trial):
+            continue  # its worker was lost; what repeats it is the wager
+        if not trial.state.is_finished() or len(base) < compared:
+            waiting += 1
+            continue
+        before = [key for ended, key in base if ended <= _ended(trial)]
+        rivals = sorted(before if len(before) >= compared else [k for _, k in base[:compared]])
+        # Of an even number the better middle one: a tie of luck shall not pay.
+        if keys.get(trial.number, _FAILED_KEY) < rivals[(len(rivals) - 1) // 2]:
+            won, wealth = won + 1, min(size, wealth + 1)
+        else:
+            lost, wealth = lost + 1, wealth - 1
+    unmarked = sum(
+        trial.state == TrialState.RUNNING
+        and ORIGIN not in trial.user_attrs
+        and not is_enqueued(trial)
+        for trial in trials
+    )
+    waiting += unmarked
+    # The second holds whatever the order in which results become visible.
+    stakes = min(wealth - waiting, size + won - lost - waiting)
+    return Purse(size=size, stakes=stakes, won=won, lost=lost, open=waiting)
+
+
+def _ended(trial: FrozenTrial) -> datetime:
+    return trial.datetime_complete or datetime.max

@@ -1,0 +1,221 @@
+"""The arms of ``priors.py``: how each of them searches a task, given the past studies of others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import optuna
+from lcbench import DEFAULT, SPACE
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.trial import create_trial
+
+from autometa.priors import PriorSampler, StudyPrior
+from autometa.priors._trust import Trust
+
+Past = list[optuna.Study]
+Space = Mapping[str, BaseDistribution]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A way to search.
+
+    Attributes:
+        sampler: makes it from the past studies, the target's space and a seed.
+        past: what becomes of the past studies before.
+        starts: configurations that are tried first.
+        space: what is searched.
+        added: trials that are put into the study before; the search does not count them.
+    """
+
+    sampler: Callable[[Past, Space, int], BaseSampler]
+    past: Callable[[Past, np.random.Generator], Past] = lambda past, _: past
+    starts: Callable[[Past], list[dict[str, Any]]] = lambda _: []
+    space: Space | None = None
+    added: Callable[[Past], list[optuna.trial.FrozenTrial]] = lambda _: []
+
+
+def tpe(_past: Past, _space: Space, seed: int) -> BaseSampler:
+    """Optuna's default."""
+    return TPESampler(seed=seed)
+
+
+def ours(past: Past, space: Space, seed: int, **options: Any) -> BaseSampler:
+    """The prior sampler over Optuna's default, with the default configuration as its anchor."""
+    kind = options.pop("kind", PriorSampler)
+    given: dict[str, Any] = {"anchor": DEFAULT, "seed": seed} | options
+    prior = StudyPrior().merge(*map(_learned, past))
+    sampler: BaseSampler = kind(TPESampler(seed=seed), prior, space=space, **given)
+    return sampler
+
+
+@lru_cache(maxsize=64)
+def _learned(study: optuna.Study) -> StudyPrior:
+    """Learns a study once: many arms and targets have it among their sources."""
+    return StudyPrior.learn(study)
+
+
+class _PortfolioOnly(PriorSampler):
+    """Nothing prior-led after the portfolio."""
+
+    def _mixed(self, study: Any, trials: Any) -> Any:
+        decision = super()._mixed(study, trials)
+        return type(decision)(trust=decision.trust)
+
+
+class _Trusting(PriorSampler):
+    """Every source is believed as at first, whatever the trials say."""
+
+    def _trust(self, view: Any, history: Any) -> Trust:
+        expected = view.initial_trust
+        return Trust(expected, np.full(len(expected), 1 / max(len(expected), 1)))
+
+
+class _SobolThenTpe(TPESampler):
+    """A Sobol sequence instead of random trials at the start."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed=seed, n_startup_trials=0)
+        self._start = QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+
+    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, BaseDistribution]:
+        return dict(SPACE)
+
+    def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
+        sampler = self._start if trial.number < 10 else super()
+        return sampler.sample_relative(study, trial, search_space)
+
+
+def told_again(
+    study: optuna.Study,
+    *,
+    values: Callable[[np.ndarray[Any, Any]], Sequence[float]],
+    direction: str = "maximize",
+) -> optuna.Study:
+    """Returns a study of the same trials with other values."""
+    changed = optuna.create_study(study_name=study.study_name, direction=direction)
+    found = values(np.array([trial.value for trial in study.trials]))
+    changed.add_trials(
+        [
+            create_trial(params=trial.params, distributions=trial.distributions, value=float(value))
+            for trial, value in zip(study.trials, found, strict=True)
+        ]
+    )
+    return changed
+
+
+def inverted(past: Past, _generator: np.random.Generator) -> Past:
+    """The best trials of every study are called its worst."""
+    return [told_again(study, values=lambda values: -values) for study in past]
+
+
+def half_inverted(past: Past, generator: np.random.Generator) -> Past:
+    """Every other study is inverted."""
+    return [*past[::2], *inverted(past[1::2], generator)]
+
+
+def shuffled(past: Past, generator: np.random.Generator) -> Past:
+    """No study says anything: its values are shuffled among its trials."""
+    return [told_again(study, values=generator.permutation) for study in past]
+
+
+def one(past: Past, generator: np.random.Generator) -> Past:
+    """One study alone, any of them."""
+    return [past[int(generator.integers(len(past)))]]
+
+
+def one_unrelated(past: Past, generator: np.random.Generator) -> Past:
+    """One study alone, which says nothing."""
+    return shuffled(one(past, generator), generator)
+
+
+def rescaled(past: Past, _generator: np.random.Generator) -> Past:
+    """Losses of another size instead of accuracies."""
+    return [
+        told_again(study, values=lambda values: 1e4 * np.exp(-3 * values), direction="minimize")
+        for study in past
+    ]
+
+
+def fifty(past: Past, generator: np.random.Generator) -> Past:
+    """Fifty studies: those there are, and as many as are wanting with half of their trials."""
+    extra = []
+    while len(past) + len(extra) < 50:
+        study = past[int(generator.integers(len(past)))]
+        kept = generator.permutation(len(study.trials))[: len(study.trials) // 2]
+        part = optuna.create_study(
+            study_name=f"{study.study_name} part {len(extra)}", direction="maximize"
+        )
+        part.add_trials([study.trials[int(place)] for place in kept])
+        extra.append(part)
+    return [*past, *extra]
+
+
+def best_of_each(past: Past) -> list[dict[str, Any]]:
+    """The luckiest configuration of every study."""
+    return [study.best_params for study in past]
+
+
+def standardised(past: Past) -> list[optuna.trial.FrozenTrial]:
+    """All past trials with z-scores for values."""
+    found = []
+    for study in past:
+        values = np.array([trial.value for trial in study.trials])
+        for trial, value in zip(study.trials, (values - values.mean()) / values.std(), strict=True):
+            found.append(
+                create_trial(
+                    params=trial.params, distributions=trial.distributions, value=float(value)
+                )
+            )
+    return found
+
+
+SHIFTED: Space = dict(SPACE) | {
+    "learning_rate": FloatDistribution(1e-3, 0.5, log=True),
+    "max_dropout": FloatDistribution(0.0, 0.6),
+    "batch_size": IntDistribution(32, 1024, log=True),
+}
+FEWER: Space = {name: item for name, item in SPACE.items() if name != "momentum"}
+MORE: Space = dict(SPACE) | {"unused": FloatDistribution(0.0, 1.0)}
+
+ARMS: dict[str, Arm] = {
+    "random": Arm(lambda past, space, seed: RandomSampler(seed=seed)),
+    "TPE": Arm(tpe),
+    "TPE, default first": Arm(tpe, starts=lambda _: [DEFAULT]),
+    "TPE, Sobol first": Arm(lambda past, space, seed: _SobolThenTpe(seed)),
+    "best of each study first": Arm(tpe, starts=best_of_each),
+    "past trials added, z-scored": Arm(tpe, added=standardised),
+    "portfolio only": Arm(lambda *given: ours(*given, kind=_PortfolioOnly)),
+    "ours": Arm(ours),
+    "ours, no anchor": Arm(lambda *given: ours(*given, anchor=None)),
+    "ours, no portfolio": Arm(lambda *given: ours(*given, entries=0)),
+    "ours, trust fixed": Arm(lambda *given: ours(*given, kind=_Trusting)),
+    "ours, no warranty": Arm(lambda *given: ours(*given, purse=1000)),
+    "noise for a prior": Arm(ours, past=shuffled),
+    "all inverted": Arm(ours, past=inverted),
+    "all inverted, no warranty": Arm(lambda *given: ours(*given, purse=1000), past=inverted),
+    "half inverted": Arm(ours, past=half_inverted),
+    "one source": Arm(ours, past=one),
+    "one unrelated source": Arm(ours, past=one_unrelated),
+    "50 sources": Arm(ours, past=fifty),
+    "other scale and direction": Arm(ours, past=rescaled),
+    "shifted ranges": Arm(ours, space=SHIFTED),
+    "TPE, shifted ranges": Arm(tpe, space=SHIFTED),
+    "a parameter less": Arm(ours, space=FEWER),
+    "TPE, a parameter less": Arm(tpe, space=FEWER),
+    "a parameter more": Arm(ours, space=MORE),
+}
+"""Every arm; ``GPSampler`` joins with ``--gp``, because an ask of it takes a second or two."""
+
+COLD: dict[str, str] = {
+    "shifted ranges": "TPE, shifted ranges",
+    "a parameter less": "TPE, a parameter less",
+}
+"""What an arm is held against, where that is not plain TPE."""
+
+__all__ = ["ARMS", "COLD", "Arm"]
