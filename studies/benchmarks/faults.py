@@ -31,6 +31,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -224,6 +225,8 @@ def page(found: dict[str, Any], targets: list[Target]) -> list[str]:
 def main() -> int:
     """Runs the benchmark; returns the exit code."""
     options = parse_arguments()
+    # So that a server and workers do not stay behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as temporary:
