@@ -60,7 +60,7 @@ def learn(
     hush_optuna()
     log_to_stderr()
     opened = open_storage(storage, create=False)
-    learned = StudyPrior().merge(*(_learned(opened, name) for name in studies))
+    learned = StudyPrior().merge(*(learned_from(opened, name) for name in studies))
     for line in learned.left_out:
         say(f"left out: {one_line(line)}")
     if not learned.sources:
@@ -123,8 +123,13 @@ def _start(loaded: StudyPrior, target: Path | None) -> WarmStart | None:
     return warm_start_for(read_spec(target), loaded)
 
 
-def _learned(storage: optuna.storages.BaseStorage, name: str) -> StudyPrior:
-    """Returns what one study says, by autometa's names where it is autometa's."""
+def learned_from(storage: optuna.storages.BaseStorage, name: str) -> StudyPrior:
+    """Returns what one study says, by autometa's names where it is autometa's.
+
+    Raises:
+        UserError: there is no such study, or it has several objectives.
+        RunError: the storage failed.
+    """
     import optuna
 
     from autometa.priors import StudyPrior
@@ -132,8 +137,8 @@ def _learned(storage: optuna.storages.BaseStorage, name: str) -> StudyPrior:
     from autometa.storages import list_studies, load_study, storage_errors
 
     with storage_errors(storage):
-        known = {summary.name: summary for summary in list_studies(storage)}
-        if name in known and not known[name].is_autometa:
+        kinds = {summary.name: summary.is_autometa for summary in list_studies(storage)}
+        if not kinds.get(name, True):
             return StudyPrior.learn(optuna.load_study(study_name=name, storage=storage))
     study = load_study(storage, name)
     with storage_errors(storage):

@@ -73,6 +73,14 @@ def tune(
             "$AUTOMETA_STORAGE.",
         ),
     ] = None,
+    fork: Annotated[
+        str | None,
+        typer.Option(
+            "--fork",
+            metavar="STUDY",
+            help="Begin a new study with what this one of the same storage has found.",
+        ),
+    ] = None,
     offline: Offline = False,
 ) -> None:
     """Search, confirm, test once and export; the same command again goes on where it was.
@@ -97,6 +105,10 @@ def tune(
     with StopSignals() as signals:
         study = read_spec(spec, given)
         url = absolute_url(study.storage)
+        if fork is not None:
+            from autometa.cli._fork import forked
+
+            study = forked(study, fork)
 
         from autometa.cli._summary import summary_lines
         from autometa.tune import tune as run

@@ -17,7 +17,6 @@ from autometa.search._warm_start import begin_with, past_studies
 from autometa.storages import (
     ORIGIN,
     create_or_load_study,
-    list_studies,
     open_storage,
     storage_errors,
     study_fingerprint,
@@ -53,7 +52,8 @@ def prepare_study(spec: StudySpec, data: StudyData) -> tuple[optuna.Study, bool]
     """
     storage = open_storage(spec.storage)
     # Before the study is there: a wrong file shall leave nothing behind.
-    is_new = spec.name not in {known.name for known in list_studies(storage)}
+    with storage_errors(storage):
+        is_new = spec.name not in {known.study_name for known in storage.get_all_studies()}
     prior = past_studies(spec) if is_new else None
     study, created = create_or_load_study(
         storage,

@@ -83,3 +83,29 @@ def test_another_file_is_refused_in_one_line(run: Run, folder: Path, command: st
 
     assert found.code == 2
     assert found.err.count("\n") == 1
+
+
+def test_a_fork_names_the_prior_of_the_other_study(storage: str, folder: Path) -> None:
+    """The new study file begins with what the other has found, and with nothing else."""
+    from autometa.cli._fork import forked
+    from autometa.config import read_spec
+
+    (folder / "next.yaml").write_text(STUDY)
+    spec = read_spec(folder / "next.yaml", [f"storage={storage}"])
+
+    search = forked(spec, "plain").search
+
+    assert search.warm_start == ("results/runs/priors/plain.json",)
+    assert Path(search.warm_start[0]).is_file()
+
+
+def test_a_fork_is_another_study(run: Run, storage: str, folder: Path) -> None:
+    """A study cannot begin with itself, nor with one that is not there."""
+    (folder / "next.yaml").write_text(STUDY)
+
+    same = run("tune", "next.yaml", "--storage", storage, "--fork", "next")
+    unknown = run("tune", "next.yaml", "--storage", storage, "--fork", "nobody")
+
+    assert (same.code, unknown.code) == (2, 2)
+    assert "--set name=NEW" in same.err
+    assert "known studies: plain" in unknown.err
