@@ -52,7 +52,8 @@ def test_tune_searches_confirms_tests_and_exports(little_study: Callable[..., St
     result = tune(spec, on_event=events.append)
 
     stages = list(dict.fromkeys(event.stage for event in events))
-    assert stages == ["tables", "study", "baselines", "search", "confirm", "test", "export"]
+    searched = ["tables", "study", "baselines", "search", "confirm"]
+    assert stages == [*searched, "test", "export", "report"]
     assert result.role == "test"
     assert result.folder == Path("results/runs/little/export")
     assert {"autometa", "logistic_regression"} <= set(result.sheet.methods())

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedKFold
 
 from autometa.errors import AutometaWarning, UserError
 from autometa.export._classifier import FewShotClassifier
@@ -55,6 +54,9 @@ def compare(
     Raises:
         UserError: a class has a single row, or what ``fit`` refuses.
     """
+    # Here, because it brings much along that a prediction does not need.
+    from sklearn.model_selection import StratifiedKFold
+
     columns, frame = Columns.of(X)
     classes, codes = classes_and_codes(y, len(frame))
     fewest = int(np.bincount(codes).min())

@@ -16,14 +16,23 @@ from autometa.tune import TuneResult, tune
 
 
 @pytest.fixture(scope="module")
-def made() -> dict[Path, TuneResult]:
-    """The folder in which the study was made, once it is."""
-    return {}
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that keeps the study as it was made."""
+    return tmp_path_factory.mktemp("nine")
+
+
+@pytest.fixture(scope="module")
+def made() -> list[TuneResult]:
+    """The end of the study, once it is made."""
+    return []
 
 
 @pytest.fixture
 def result(
-    made: dict[Path, TuneResult], little_study: Callable[..., StudySpec], tmp_path: Path
+    made: list[TuneResult],
+    shelf: Path,
+    little_study: Callable[..., StudySpec],
+    tmp_path: Path,
 ) -> TuneResult:
     """The end of a study of nine trials."""
     spec = little_study(
@@ -31,13 +40,13 @@ def result(
         tables={"validation": [{"source": "sklearn", "names": ["wine", "breast_cancer"]}]},
         search={"trials": 9, "pruner": "none"},
     )
-    if not made:
-        made[tmp_path] = tune(spec)
-    [(folder, found)] = made.items()
-    if folder != tmp_path:
+    if made:
         # Its paths are relative to the current folder, which is the test's own.
-        shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    return found
+        shutil.copytree(shelf, tmp_path, dirs_exist_ok=True)
+    else:
+        made.append(tune(spec))
+        shutil.copytree(tmp_path, shelf, dirs_exist_ok=True)
+    return made[0]
 
 
 @pytest.fixture
