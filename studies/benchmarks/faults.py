@@ -1,7 +1,7 @@
 """A storm of faults on the workers of a study: whether anything is lost, repeated or left over.
 
-Fixed before the runs. On each storage (journal, SQLite, PostgreSQL) eight workers, as ``autometa
-worker`` runs them, share a budget of 200 trials of a small FOMAML study (4 outer steps, two rungs,
+Fixed before the runs. On each storage (journal, SQLite, PostgreSQL) eight workers, as a command
+starts them, share a budget of 200 trials of a small FOMAML study (4 outer steps, two rungs,
 halving). From the first told trial on, while the budget lasts, but for 60 s at most, every 0.2 to
 0.8 s one of these happens: a random worker is killed (SIGKILL; six of ten times), frozen for 0.5 to
 3 s (SIGSTOP, SIGCONT; three of ten), or the storage is hit: PostgreSQL's server is restarted, in

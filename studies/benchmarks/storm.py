@@ -77,7 +77,7 @@ class Storm:
 
             self._work_until(is_done, began + seconds)
             for process in self._processes.values():
-                process.join(60)
+                process.join(120)
         finally:
             for process in self._processes.values():
                 process.kill()

@@ -30,6 +30,7 @@ from sqlalchemy.engine import Engine
 import autometa.storages._journal as journal
 from autometa.config import StudySpec, spec_from_dict
 from autometa.search import StudyData, run_folder_of, run_worker
+from autometa.search._processes import PARENT_VARIABLE
 
 with contextlib.suppress(ImportError):  # without it, the storage is left out
     import psycopg  # noqa: F401
@@ -55,6 +56,8 @@ def work(url: str, name: str, folder: str, index: int) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     logging.getLogger("autometa").setLevel(logging.ERROR)  # every death is warned of
     signal.signal(signal.SIGUSR1, _die_in_next_write)
+    # As a command's workers have it, which wait for a server that is gone when they start.
+    os.environ[PARENT_VARIABLE] = str(os.getppid())
     try:
         run_worker(
             url, name, run_folder=run_folder_of(name), worker=index, data=DATA, on_trial=_write_down

@@ -154,7 +154,7 @@ def test_full_disk_ends_the_worker_with_its_cause(
             Path(folder, "said").write_text(str(error))
         """,
     )
-    worker.join(60)
+    worker.join(120)
     said = Path("said").read_text()
     told = study.trials[0]
 
@@ -192,7 +192,7 @@ def test_worker_of_a_command_that_starts_in_an_outage_waits(
         assert worker.is_alive()
     finally:
         postgres_cluster.start()
-    worker.join(60)
+    worker.join(120)
 
     assert worker.exitcode == 0
     assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 2

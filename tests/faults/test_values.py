@@ -134,7 +134,7 @@ def test_trial_that_needs_too_much_memory_fails_alone(
         torch.ones(600 << 18)  # the limit is that of a trial
         """,
     )
-    worker.join(90)
+    worker.join(120)
 
     assert worker.exitcode == 0
     lost = [trial for trial in study.trials if trial.params["width"] == 16]

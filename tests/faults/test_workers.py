@@ -75,7 +75,7 @@ def test_one_of_four_workers_is_killed(
     killed = next(worker for worker in workers if str(worker.pid) == held.read_text())
     killed.kill()
     for worker in workers:
-        worker.join(60)
+        worker.join(120)
 
     assert sorted(worker.exitcode or 0 for worker in workers) == [-signal.SIGKILL, 0, 0, 0]
     ended = [path.read_text().split() for path in tmp_path.glob("ended-*")]
@@ -132,7 +132,7 @@ def test_frozen_worker_keeps_its_trial_on_its_own_host(
     reaped = reap_orphans(study.study, lease_seconds=0)
     os.kill(worker.pid or 0, signal.SIGCONT)
     (tmp_path / "go").touch()
-    worker.join(60)
+    worker.join(120)
 
     assert reaped == []
     assert worker.exitcode == 0
@@ -160,7 +160,7 @@ def test_frozen_worker_that_was_given_up_drops_its_result(
 
     os.kill(worker.pid or 0, signal.SIGCONT)
     Path("go").touch()
-    worker.join(60)
+    worker.join(120)
 
     assert (reaped.number, reaped.requeued) == (0, True)
     assert worker.exitcode == 0
@@ -186,7 +186,7 @@ def test_exit_within_a_trial_leaves_none_running(
         work()
         """,
     )
-    worker.join(60)
+    worker.join(120)
 
     assert worker.exitcode == 3
     assert [trial.state.name for trial in study.trials] == ["FAIL", "WAITING"]
@@ -226,7 +226,7 @@ def _start_together(
     wait_for(lambda: len(list(folder.glob("ready-*"))) == before + len(settings))
     (folder / f"gate-{turn}").touch()
     for process in processes:
-        process.join(60)
+        process.join(120)
     return sorted(path.read_text() for path in folder.glob(f"done-{turn}-*"))
 
 

@@ -163,7 +163,7 @@ def spawn(tmp_path: Path) -> Iterator[Callable[..., BaseProcess]]:
         process.join()
 
 
-def wait_for(condition: Callable[[], bool], *, seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], *, seconds: float = 120) -> None:
     """Waits until something holds."""
     deadline = time.monotonic() + seconds
     while not condition():
