@@ -27,6 +27,9 @@ from optuna.storages.journal import JournalFileOpenLock, JournalFileSymlinkLock
 from autometa.errors import RunError
 
 LOCK_TIMEOUT_SECONDS = 60.0
+STUDY_LOCK_TIMEOUT_SECONDS = 300.0
+"""For steps that ask and count: whoever waits is served in no order, and many may wait."""
+
 LINK_GRACE_SECONDS = 4
 """Optuna warns below 3; a write takes milliseconds, and is waited for by the kernel lock here."""
 
@@ -54,8 +57,8 @@ def kernel_lock(
         lock.acquire(poll_interval=_POLL_SECONDS)
     except Timeout:
         raise RunError(
-            f"another process has held the lock of {path} for {timeout_seconds:g} s; look for a "
-            "stopped autometa process on this machine, and end it."
+            f"other processes have held the lock of {path} for {timeout_seconds:g} s; look for a "
+            "stopped autometa process on this machine and end it, or start fewer workers."
         ) from None
     except OSError as error:
         raise RunError(

@@ -13,7 +13,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 
 from autometa.errors import RunError, UserError
 from autometa.storages._journal import JournalFile, open_journal
-from autometa.storages._locks import kernel_lock
+from autometa.storages._locks import STUDY_LOCK_TIMEOUT_SECONDS, kernel_lock
 from autometa.storages._postgres import PostgresStorage, open_postgres
 from autometa.storages._postgres_errors import postgres_errors
 from autometa.storages._postgres_url import PostgresAddress
@@ -101,7 +101,9 @@ def study_lock(storage: BaseStorage) -> AbstractContextManager[None]:
     if server is not None:
         return server.lock()
     path = storage_path(storage)
-    return nullcontext() if path is None else kernel_lock(path, "study")
+    if path is None:
+        return nullcontext()
+    return kernel_lock(path, "study", timeout_seconds=STUDY_LOCK_TIMEOUT_SECONDS)
 
 
 def through_outages(storage: BaseStorage, step: Callable[[], _Result]) -> _Result:

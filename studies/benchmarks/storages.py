@@ -2,7 +2,7 @@
 
 Fixed before the runs:
 
-- Rates: 1, 2, 4, 8 and 16 workers at once share a study of 64 trials that do nothing: the
+- Rates: 1, 2, 4, 8 and 16 workers at once share a study of 32 trials that do nothing: the
   quickstart's space and sampler, four reports and the attributes of a real trial, through
   ``run_worker`` with its reaping, claiming and telling. Reported are trials and reports per second
   from the common start to the last trial, each the better of two rounds in turned order, the
@@ -58,7 +58,7 @@ sys.path.insert(0, str(_ROOT / "tests" / "support"))  # for its PostgreSQL serve
 
 _WORKERS, _QUICK_WORKERS = (1, 2, 4, 8, 16), (1, 2)
 _PAST, _QUICK_PAST = (100, 1_000, 10_000), (100,)
-_TRIALS, _QUICK_TRIALS = 64, 8
+_TRIALS, _QUICK_TRIALS = 32, 8
 _ROUNDS, _QUICK_ROUNDS = 2, 1
 _ASKS = 7
 _LARGE = 10**6  # a budget that no case uses up

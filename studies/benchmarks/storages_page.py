@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from benchmark_page import Target, origin, table, target_table
 from storage_worker import REPORTS
 
+from autometa.storages._locks import LOCK_TIMEOUT_SECONDS
+
 if TYPE_CHECKING:
     from storages import Asking, Rate
 
@@ -135,6 +137,15 @@ def _limits(rates: Sequence[Rate], askings: Sequence[Asking]) -> list[str]:
     ]
     served = [rate for rate in rates if rate.sessions]
     if served:
+        asking = next(a for a in askings if a.storage == served[0].storage and a.past == past)
+        locked = asking.reaping + asking.claim
+        lines += [
+            "",
+            "Waiting: near the end of a study every worker without a trial asks twice a second. "
+            f"PostgreSQL serves them in turn and lets each wait for {LOCK_TIMEOUT_SECONDS:g} s, so "
+            f"that {LOCK_TIMEOUT_SECONDS:g} / {locked:.3f} = "
+            f"{math.floor(LOCK_TIMEOUT_SECONDS / locked):,} may wait at once before one gives up.",
+        ]
         # With most workers, the benchmark's own sessions matter least.
         most = max(served, key=lambda rate: rate.workers)
         each = most.sessions / most.workers
