@@ -103,6 +103,11 @@ def test_restarted_server_and_killed_workers_change_no_value(
     ) as process:
         while process.poll() is None and len(killed) < 3:
             for pid in sorted(_pids_at_work(study) - killed)[:1]:
+                # Stopped first, so that it cannot finish its trial between the look and the kill.
+                os.kill(pid, signal.SIGSTOP)
+                if pid not in _pids_at_work(study):
+                    os.kill(pid, signal.SIGCONT)
+                    continue
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
                 if len(killed) == 2:
