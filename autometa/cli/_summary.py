@@ -11,14 +11,6 @@ from autometa.cli._sheet import LEARNER, setting_lines
 if TYPE_CHECKING:
     from autometa.tune import TuneResult
 
-_ROLE_NOTES = {
-    "test": "Scores of the exported weights on the test tables, which chose nothing.",
-    "confirm": "There are no test tables. These are scores on the confirm tables, which chose the "
-    "winner; expect less on new tables.",
-    "validation": "There are neither test nor confirm tables. These are scores on fresh episodes "
-    "of the validation tables, which the search has seen; expect less on new tables.",
-}
-
 
 def summary_lines(result: TuneResult, *, storage: str | None) -> list[str]:
     """Returns the report on a finished study.
@@ -31,10 +23,11 @@ def summary_lines(result: TuneResult, *, storage: str | None) -> list[str]:
     # Brings torch along, which a finished study has loaded already.
     from autometa.evaluation import verdicts
     from autometa.export import drawing
+    from autometa.report import ROLE_NOTES
 
     sheet = result.sheet
     drawn = drawing(result.export.spec["episodes"])
-    lines = [f"Study {result.study}: trial {result.trial} won.", "", _ROLE_NOTES[result.role]]
+    lines = [f"Study {result.study}: trial {result.trial} won.", "", ROLE_NOTES[result.role]]
     reads = int(result.export.provenance.get("test_reads", 1))
     if result.role == "test" and reads > 1:
         lines.append(

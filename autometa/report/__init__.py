@@ -9,9 +9,11 @@ from autometa.report._figures import pictures as pictures
 from autometa.report._importance import importances as importances
 from autometa.report._page import report_html as report_html
 from autometa.report._page import write_report as write_report
+from autometa.report._words import ROLE_NOTES as ROLE_NOTES
 
 __all__ = [
     "ARTIFACTS",
+    "ROLE_NOTES",
     "Evidence",
     "Winner",
     "annotate",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from autometa.report._evidence import Winner
 from autometa.report._html import paragraph, picture_section, section, table
-from autometa.report._words import interval, shown
+from autometa.report._words import ROLE_NOTES, interval, shown
 from autometa.search import LEARNER_METHOD
 from autometa.typing import Setting
 
@@ -16,13 +16,6 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _REFERENCE = "logistic_regression"
-_ROLE_NOTES = {
-    "test": "Scores of the exported weights on the test tables, which chose nothing.",
-    "confirm": "There are no test tables. These are scores on the confirm tables, which chose the "
-    "winner; expect less on new tables.",
-    "validation": "There are neither test nor confirm tables. These are scores on fresh episodes "
-    "of the validation tables, which the search has seen; expect less on new tables.",
-}
 _PICTURES = {
     "per_table": (
         "On each table",
@@ -59,7 +52,7 @@ def winner_sections(winner: Winner, figures: Mapping[str, Figure]) -> list[str]:
     return [
         section(
             "What was found",
-            paragraph(_ROLE_NOTES[winner.role], style="quiet"),
+            paragraph(ROLE_NOTES[winner.role], style="quiet"),
             *(_accuracy(winner, setting) for setting in settings),
             "<h3>Meta-configuration</h3>",
             table(list(values), [[shown(value) for value in values.values()]]),

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from autometa.config import Choices, Dimension
+
+ROLE_NOTES: Final[Mapping[str, str]] = {
+    "test": "Scores of the exported weights on the test tables, which chose nothing.",
+    "confirm": "There are no test tables. These are scores on the confirm tables, which chose the "
+    "winner; expect less on new tables.",
+    "validation": "There are neither test nor confirm tables. These are scores on fresh episodes "
+    "of the validation tables, which the search has seen; expect less on new tables.",
+}
+"""What the scores of an export are worth, by the role of the tables that they are of."""
 
 
 def shown(value: Any, form: str = "{:.4g}") -> str:
