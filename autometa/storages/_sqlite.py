@@ -11,7 +11,11 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 
 from autometa.errors import RunError
-from autometa.storages._locks import LOCK_TIMEOUT_SECONDS, kernel_lock
+from autometa.storages._locks import (
+    LOCK_TIMEOUT_SECONDS,
+    STUDY_LOCK_TIMEOUT_SECONDS,
+    kernel_lock,
+)
 from autometa.storages._rdb_schema import wrong_schema
 
 _HEADER = b"SQLite format 3\0"
@@ -43,7 +47,8 @@ def open_sqlite(path: Path, *, timeout_seconds: float = LOCK_TIMEOUT_SECONDS) ->
     Raises:
         RunError: the file is no database of Optuna, is damaged, or has another schema version.
     """
-    with kernel_lock(path, "study"), sqlite_errors(path):
+    lock = kernel_lock(path, "study", timeout_seconds=STUDY_LOCK_TIMEOUT_SECONDS)
+    with lock, sqlite_errors(path):
         _check_contents(path, timeout_seconds)
         try:
             # RDBStorage puts the URL through str.format.
