@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -73,8 +74,9 @@ def page_of(
     return [
         "# What the storages take",
         "",
-        f"{origin('storages')} The machine has two cores and was busy with other programs during "
-        "the run, so that ratios say more than seconds.",
+        f"{origin('storages')} The machine has {os.cpu_count()} cores, and "
+        f"{os.getloadavg()[1]:.1f} processes of this and other programs wanted one in the last "
+        "five minutes of the run.",
         "",
         *target_table(targets),
         "",
