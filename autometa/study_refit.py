@@ -34,9 +34,9 @@ from autometa.search import (
     resolve_device,
     run_folder_of,
 )
+from autometa.storages import WINNER
 from autometa.study_export import exported_sections, provenance_of
 from autometa.tables import Roles
-from autometa.tune import WINNER
 
 
 def export_refit(

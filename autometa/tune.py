@@ -11,31 +11,28 @@ the confirmation takes as many finalists as fit into the rest.
 from __future__ import annotations
 
 import os
-import statistics
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from optuna.trial import FrozenTrial, TrialState
-
 from autometa.config import StudySpec, spec_from_dict
-from autometa.errors import RunError, StoppedError, UserError
+from autometa.errors import StoppedError, UserError
 from autometa.evaluation import ScoreSheet
 from autometa.export import Export, read_export
-from autometa.report import ARTIFACTS, annotate, gather, write_report
+from autometa.report import publish_report
 from autometa.search import (
-    SECONDS,
+    FINALISTS,
     Confirmed,
     Progress,
     StudyData,
     Ticker,
     WorkerEngine,
+    chosen_finalists,
     confirm,
     fetched_spec,
-    finalists,
     prepare_study,
     resolve_device,
     run_folder_of,
@@ -48,6 +45,7 @@ from autometa.search import (
     write_prior,
 )
 from autometa.storages import (
+    WINNER,
     SpentSeconds,
     absolute_url,
     storage_errors,
@@ -61,10 +59,6 @@ if TYPE_CHECKING:
 
 RESERVED_SHARE = 0.2
 """Part of the study's seconds that is kept to train the finalists again and to test the winner."""
-
-WINNER = "autometa:winner"
-FINALISTS = "autometa:finalists"
-"""User attribute of a study: the trials that are confirmed, and what they were chosen under."""
 
 _TICK_SECONDS = 0.5
 _LEAST_SECONDS = 1.0
@@ -285,16 +279,7 @@ class _Run:
 
         tick()
         url, logs = absolute_url(self.spec.storage), self.folder / "logs"
-        if self.engine is not None:
-            self.engine.run(
-                url,
-                self.spec.name,
-                workers=self.workers,
-                log_folder=logs,
-                stop=self.stop,
-                on_tick=tick,
-            )
-        elif self.workers == 1:
+        if self.engine is None and self.workers == 1:
             with Ticker(tick, seconds=_TICK_SECONDS):
                 run_worker(
                     url,
@@ -304,7 +289,8 @@ class _Run:
                     data=self.data,
                 )
         else:
-            run_processes(
+            run = run_processes if self.engine is None else self.engine.run
+            run(
                 url,
                 self.spec.name,
                 workers=self.workers,
@@ -316,7 +302,12 @@ class _Run:
 
     def _confirm(self, spent: SpentSeconds) -> list[Confirmed]:
         with storage_errors(self.study._storage):
-            trials, seeds = self._finalists(self.spec.search.seconds - spent.total())
+            trials, seeds = chosen_finalists(
+                self.study,
+                self.spec,
+                workers=self.processes,
+                seconds=self.spec.search.seconds - spent.total(),
+            )
         chosen = [(trial.number, dict(trial.params)) for trial in trials]
         self.emit(Event("confirm", f"finalists: {len(chosen)}, fresh seeds of each: {seeds}"))
         return confirm(
@@ -329,38 +320,6 @@ class _Run:
             stop=self.stop,
             on_progress=lambda done, total: self.emit(Event("confirm", "", done, total)),
         )
-
-    def _finalists(self, seconds: float) -> tuple[list[FrozenTrial], int]:
-        """Returns the trials to confirm, and with how many fresh seeds each.
-
-        They are those that were chosen before, unless the search has gone on.
-
-        How many the remaining seconds allow is decided once. A resumed or repeated command has
-        fewer seconds left, and would else choose, and test, another winner.
-        """
-        search = self.spec.search
-        trials = self.study.get_trials(deepcopy=False)
-        chosen_under = {
-            "complete": sum(trial.state == TrialState.COMPLETE for trial in trials),
-            "finalists": search.finalists,
-            "confirm": search.confirm,
-            "seconds": search.seconds,
-        }
-        stored = self.study.user_attrs.get(FINALISTS, {})
-        if stored.get("chosen_under") == chosen_under:
-            seeds = int(stored.get("seeds", search.confirm))
-            return [trials[number] for number in stored["trials"]], seeds
-        count, seeds = _affordable(trials, self.spec, workers=self.processes, seconds=seconds)
-        chosen = finalists(self.study, count=count)
-        self.study.set_user_attr(
-            FINALISTS,
-            {
-                "chosen_under": chosen_under,
-                "trials": [trial.number for trial in chosen],
-                "seeds": seeds,
-            },
-        )
-        return chosen, seeds
 
     def _test_and_export(self, confirmed: list[Confirmed]) -> TuneResult:
         selection = select(self.spec, confirmed)
@@ -384,7 +343,8 @@ class _Run:
         prior = write_prior(self.study, self.spec, self.data)
         if prior is not None:
             self.emit(Event("export", f"wrote {prior}, for the studies to come"))
-        report = self._report()
+        report = publish_report(self.study, self.folder)
+        self.emit(Event("report", f"wrote {report}"))
         sheet = export.sheet()
         role = next(
             role for role in ("test", "confirm", "validation") if role in set(sheet.frame["role"])
@@ -399,22 +359,6 @@ class _Run:
             sheet=sheet.select(role=role),
         )
 
-    def _report(self) -> Path:
-        """Writes the page about the study, and what the dashboard shows beside its own pages."""
-        target = self.folder / "report.html"
-        try:
-            with storage_errors(self.study._storage):
-                evidence = gather(self.study, run_folder=self.folder)
-                write_report(evidence, target)
-                annotate(self.study, evidence, artifacts=self.folder.parent / ARTIFACTS)
-        except OSError as error:
-            raise RunError(
-                f"the report must be written to {target} ({error.strerror or error}), and the "
-                f"winner is exported: free space, then run `autometa report {self.spec.name}`"
-            ) from error
-        self.emit(Event("report", f"wrote {target}"))
-        return target
-
     def _baselines_scored(self, stage: Stage, done: int, total: int) -> None:
         self.emit(Event(stage, "", done, total))
         if done < total:
@@ -423,28 +367,6 @@ class _Run:
     def _stop_if_asked(self, where: str) -> None:
         if self.stop.is_set():
             raise StoppedError(f"stopped {where}; run the same command to go on")
-
-
-def _affordable(
-    trials: Sequence[FrozenTrial], spec: StudySpec, *, workers: int, seconds: float
-) -> tuple[int, int]:
-    """Returns how many finalists the remaining seconds allow, and how many seeds of each.
-
-    Two finalists with fewer seeds come before one with all of them, which decides nothing.
-    """
-    search = spec.search
-    durations = [
-        float(trial.user_attrs[SECONDS])
-        for trial in trials
-        if trial.state == TrialState.COMPLETE and SECONDS in trial.user_attrs
-    ]
-    if not durations:
-        return search.finalists, search.confirm
-    runs = int(seconds * workers / max(statistics.median(durations), 1e-3))
-    count = min(search.finalists, max(1, runs // search.confirm))
-    if count > 1 or search.finalists == 1 or runs < 2:
-        return count, search.confirm if runs >= search.confirm else max(1, runs)
-    return 2, min(search.confirm, runs // 2)
 
 
 def _describe_tables(data: StudyData) -> str:

@@ -17,7 +17,7 @@ import autometa.tune
 from autometa.config import StudySpec
 from autometa.errors import RunError, StoppedError, UserError
 from autometa.evaluation import ScoreSheet, score_learner
-from autometa.search import StudyData
+from autometa.search import StudyData, _finalists
 from autometa.storages import load_study, open_storage, trials_done
 
 workflow = sys.modules["autometa.tune"]
@@ -279,7 +279,7 @@ def test_baselines_of_every_role_are_paid_before_the_search(
 ) -> None:
     """What the test tables' baselines cost is neither searched away nor given to finalists."""
     costs = {("validation", 0): 10.0, ("validation", 0x5EED): 20.0, ("test", 0): 300.0}
-    score, afford = StudyData.baselines, workflow._affordable
+    score, afford = StudyData.baselines, _finalists.affordable
     offered: list[float] = []
 
     def baselines(data: StudyData, tasks: Any, **options: Any) -> ScoreSheet:
@@ -292,7 +292,7 @@ def test_baselines_of_every_role_are_paid_before_the_search(
         return count, seeds
 
     monkeypatch.setattr(StudyData, "baselines", baselines)
-    monkeypatch.setattr(workflow, "_affordable", affordable)
+    monkeypatch.setattr(_finalists, "affordable", affordable)
     events: list[Any] = []
 
     tune(little_study(search={"seconds": 500}), on_event=events.append)
@@ -322,40 +322,6 @@ def test_baselines_that_take_all_the_time_leave_none_for_the_search(
         tune(spec)
 
     assert trials_done(study_of(spec)) == 0
-
-
-@pytest.mark.parametrize(
-    ("seconds", "workers", "affordable"),
-    [
-        (200.0, 1, (3, 2)),
-        (100.0, 1, (2, 2)),
-        (79.0, 1, (2, 1)),
-        (79.0, 2, (3, 2)),
-        (39.0, 1, (1, 1)),
-        (-5.0, 1, (1, 1)),
-    ],
-)
-def test_finalists_are_as_many_as_the_seconds_allow(
-    seconds: float,
-    workers: int,
-    affordable: tuple[int, int],
-    little_study: Callable[..., StudySpec],
-) -> None:
-    """A run costs the median completed trial; two finalists come before more seeds of one."""
-    study = optuna.create_study()
-    for cost in (10.0, 20.0, 90.0):
-        trial = optuna.trial.create_trial(value=0.0, user_attrs={"autometa:train_seconds": cost})
-        study.add_trial(trial)
-    pruned = optuna.trial.TrialState.PRUNED
-    for _ in range(9):
-        study.add_trial(
-            optuna.trial.create_trial(state=pruned, user_attrs={"autometa:train_seconds": 1.0})
-        )
-    spec = little_study(search={"finalists": 3, "confirm": 2})
-
-    found = workflow._affordable(study.trials, spec, workers=workers, seconds=seconds)
-
-    assert found == affordable
 
 
 def test_search_without_time_says_so(little_study: Callable[..., StudySpec]) -> None:

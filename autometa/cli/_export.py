@@ -11,7 +11,7 @@ import typer
 
 from autometa.atomic import folder_written_atomically
 from autometa.cli._printing import clean, hush_optuna, log_to_stderr, say, tell
-from autometa.cli._studies import WINNER, StorageOption
+from autometa.cli._studies import StorageOption
 from autometa.errors import RunError, UserError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def export(
     if outer_steps is not None and not refit:
         raise UserError("--outer-steps belongs to --refit: add it, or leave out --outer-steps")
 
-    from autometa.storages import load_study, open_storage
+    from autometa.storages import WINNER, load_study, open_storage
 
     hush_optuna()
     log_to_stderr()

@@ -31,8 +31,6 @@ StorageOption = Annotated[
     str | None,
     typer.Option("--storage", metavar="URL", help="Default: $AUTOMETA_STORAGE, else results/runs."),
 ]
-WINNER = "autometa:winner"
-"""User attribute of a study whose winner is exported; written by ``autometa.tune``."""
 
 _SHOWN_TRIALS = 20
 _SHOWN_CHARACTERS = 60
@@ -97,7 +95,7 @@ def show(
     if as_csv and as_json:
         raise UserError("--csv and --json exclude each other; got both: choose one")
     from autometa.search import leaderboard, load_spec, rung_correlations, snapshot
-    from autometa.storages import load_study, open_storage
+    from autometa.storages import WINNER, load_study, open_storage
 
     hush_optuna()
     log_to_stderr()

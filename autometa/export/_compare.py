@@ -119,9 +119,9 @@ def _classical(
     seed: int,
 ) -> dict[str, FloatArray]:
     """Returns the probabilities of each classical model on the rows left out."""
-    encoder = FrameEncoder.fit(pd.concat([frame.iloc[known], unlabelled], ignore_index=True))
-    seen_RF = encoder.transform(pd.concat([frame.iloc[known], unlabelled], ignore_index=True))
-    scaling = Scaling.fit(seen_RF, encoder.is_indicator_F)
+    seen = pd.concat([frame.iloc[known], unlabelled], ignore_index=True)
+    encoder = FrameEncoder.fit(seen)
+    scaling = Scaling.fit(encoder.transform(seen), encoder.is_indicator_F)
     z_RF = scaling.transform(encoder.transform(frame))[..., 0][:, scaling.usable_F]
     return baseline_probabilities(
         z_RF[known], codes[known], z_RF[left_out], ways=int(codes.max()) + 1, seed=seed

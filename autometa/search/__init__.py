@@ -11,6 +11,8 @@ from autometa.search._data import REFERENCE as REFERENCE
 from autometa.search._data import StudyData as StudyData
 from autometa.search._device import resolve_device as resolve_device
 from autometa.search._engine import WorkerEngine as WorkerEngine
+from autometa.search._finalists import FINALISTS as FINALISTS
+from autometa.search._finalists import chosen_finalists as chosen_finalists
 from autometa.search._objective import ACCURACY as ACCURACY
 from autometa.search._objective import ADVANTAGE as ADVANTAGE
 from autometa.search._objective import LEARNER_METHOD as LEARNER_METHOD
@@ -65,6 +67,7 @@ __all__ = [
     "ACCURACY",
     "ADVANTAGE",
     "FEWEST_TRIALS",
+    "FINALISTS",
     "LEARNER_METHOD",
     "REFERENCE",
     "RUNS_FOLDER",
@@ -82,6 +85,7 @@ __all__ = [
     "WorkerReport",
     "advantage_over_best",
     "candidate_config",
+    "chosen_finalists",
     "confirm",
     "fetched_spec",
     "finalists",

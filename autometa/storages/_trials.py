@@ -17,6 +17,9 @@ RETRY_OF = "autometa:retry_of"
 RETRIES = "autometa:retries"
 """User attribute: how many workers died on these parameters before this trial."""
 
+WINNER = "autometa:winner"
+"""User attribute of a study whose winner is exported: its trial, seed and confirmed value."""
+
 ORIGIN = "autometa:origin"
 """User attribute: where the parameters come from; a retry inherits it."""
 
