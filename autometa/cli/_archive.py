@@ -79,7 +79,8 @@ def delete(
 ) -> None:
     """Delete a study from its storage, with its run folder and its artifacts.
 
-    What was exported elsewhere stays. A study whose workers are at it is not deleted.
+    What was exported elsewhere stays, and what it taught: its file in results/runs/priors. A study
+    whose workers are at it is not deleted.
     """
     import optuna
 
@@ -110,7 +111,7 @@ def delete(
                 f"deleting needs --yes; it would delete {len(states)} trials of {study!r} and "
                 f"{size(disk_use(folder))} in {folder}"
             )
-        artifacts = _artifacts(loaded, folder.parent)
+        artifacts = _artifacts(loaded)
         optuna.delete_study(study_name=study, storage=opened)
     for path in artifacts:
         path.unlink(missing_ok=True)
@@ -125,9 +126,9 @@ def disk_use(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _artifacts(study: optuna.Study, runs: Path) -> list[Path]:
+def _artifacts(study: optuna.Study) -> list[Path]:
     from optuna.artifacts import get_all_artifact_meta
 
-    from autometa.report import ARTIFACTS
+    from autometa.storages import ARTIFACTS_FOLDER
 
-    return [runs / ARTIFACTS / meta.artifact_id for meta in get_all_artifact_meta(study)]
+    return [ARTIFACTS_FOLDER / meta.artifact_id for meta in get_all_artifact_meta(study)]

@@ -1,4 +1,4 @@
-"""``autometa dashboard``: the Optuna dashboard on a storage, read-only and on this machine only."""
+"""``autometa dashboard``: the Optuna dashboard, read-only, and to others only with ``--open``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from typing import Annotated
 import typer
 
 from autometa.cli._printing import hush_optuna, log_to_stderr, tell
+
+_LOG = logging.getLogger(__name__)
+_LOOPBACK = "127.0.0.1"
+_EVERY_ADDRESS = "0.0.0.0"
 
 
 def dashboard(
@@ -23,19 +27,33 @@ def dashboard(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")
     ] = 8080,
-    host: Annotated[str, typer.Option("--host", help="A loopback address.")] = "127.0.0.1",
+    host: Annotated[
+        str | None,
+        typer.Option(
+            "--host", help="Address to serve on. Default: 127.0.0.1; with --open, 0.0.0.0."
+        ),
+    ] = None,
+    open_to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--open",
+            metavar="NAME",
+            help="Serve others too, who reach this machine under this name or address (repeatable)."
+            " There is no login.",
+        ),
+    ] = None,
 ) -> None:
     """Serve the Optuna dashboard, read-only, until Ctrl-C."""
-    from autometa.cli._server import LoopbackServer, check_loopback
+    from autometa.cli._server import DashboardServer, check_address, check_name
 
-    address = check_loopback(host)
+    names = [check_name(name) for name in open_to or []]
+    address = check_address(host or (_EVERY_ADDRESS if names else _LOOPBACK), is_open=bool(names))
 
     import optuna_dashboard
     from optuna.artifacts import FileSystemArtifactStore
 
-    from autometa.cli._guard import ReadOnlyGuard
-    from autometa.report import ARTIFACTS
-    from autometa.storages import RUNS_FOLDER, load_study, open_storage
+    from autometa.cli._guard import ReadOnlyGuard, has_port
+    from autometa.storages import ARTIFACTS_FOLDER, load_study, open_storage
 
     hush_optuna()
     log_to_stderr()
@@ -45,13 +63,19 @@ def dashboard(
     if study is not None:
         page += f"/studies/{load_study(opened, study)._study_id}"
     shown = f"[{address}]" if ":" in address else address
-    with LoopbackServer(address, port) as server:
-        hosts = {"127.0.0.1", "localhost", "[::1]", shown}
+    with DashboardServer(address, port) as server:
+        hosts = {_LOOPBACK, "localhost", "[::1]", shown, *names}
         # Optuna only looks for files in it, so that it need not be there.
-        files = FileSystemArtifactStore(RUNS_FOLDER / ARTIFACTS)
+        files = FileSystemArtifactStore(ARTIFACTS_FOLDER)
         app = optuna_dashboard.wsgi(opened, artifact_store=files)
         server.set_app(ReadOnlyGuard(app, hosts, server.server_port))
-        tell(f"http://{shown}:{server.server_port}{page} (read-only; Ctrl-C ends it)")
+        where = f"{shown}:{server.server_port}"
+        if names:
+            _LOG.warning(
+                "there is no login: whoever reaches %s can read every study of the storage", where
+            )
+            where = names[0] if has_port(names[0]) else f"{names[0]}:{server.server_port}"
+        tell(f"http://{where}{page} (read-only; Ctrl-C ends it)")
         _flush()
         try:
             server.serve_forever()

@@ -7,6 +7,7 @@ rebinding). The guard lets reading requests of the expected hosts through and no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _READING = ("GET", "HEAD")
 _HTTP_PORT = 80
+_PORT = re.compile(r":\d+$")
 
 
 class ReadOnlyGuard:
@@ -22,16 +24,20 @@ class ReadOnlyGuard:
 
     Args:
         application: what answers the requests that are let through.
-        hosts: host names and addresses under which it may be reached, IPv6 in brackets.
-        port: the port under which it may be reached.
+        hosts: host names and addresses under which it may be reached, IPv6 in brackets; with a
+            port, as behind a proxy, or without.
+        port: the port under which hosts without one may be reached.
     """
 
     def __init__(self, application: WSGIApplication, hosts: Iterable[str], port: int) -> None:
         self._application = application
-        names = {host.lower() for host in hosts}
-        self._allowed = {f"{name}:{port}" for name in names}
-        if port == _HTTP_PORT:
-            self._allowed |= names
+        named = {host.lower() for host in hosts}
+        self._allowed = {name if has_port(name) else f"{name}:{port}" for name in named}
+        # Browsers leave the port of HTTP out.
+        suffix = f":{_HTTP_PORT}"
+        self._allowed |= {
+            name.removesuffix(suffix) for name in self._allowed if name.endswith(suffix)
+        }
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answers 403 to foreign hosts, 405 to writing methods, and passes the rest on."""
@@ -45,6 +51,11 @@ class ReadOnlyGuard:
                 ("Allow", ", ".join(_READING)),
             )
         return self._application(environ, start_response)
+
+
+def has_port(host: str) -> bool:
+    """Tells whether a host's name or address, IPv6 in brackets, ends with a port."""
+    return _PORT.search(host) is not None
 
 
 def _refuse(

@@ -1,6 +1,5 @@
 """Report: a study becomes pictures, one HTML page, and the notes of the dashboard."""
 
-from autometa.report._dashboard import ARTIFACTS as ARTIFACTS
 from autometa.report._dashboard import annotate as annotate
 from autometa.report._evidence import Evidence as Evidence
 from autometa.report._evidence import Winner as Winner
@@ -13,7 +12,6 @@ from autometa.report._publish import publish_report as publish_report
 from autometa.report._words import ROLE_NOTES as ROLE_NOTES
 
 __all__ = [
-    "ARTIFACTS",
     "ROLE_NOTES",
     "Evidence",
     "Winner",

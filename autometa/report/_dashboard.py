@@ -24,9 +24,6 @@ from autometa.report._figures import pictures
 from autometa.report._words import interval
 from autometa.search import LEARNER_METHOD
 
-ARTIFACTS: Final = "artifacts"
-"""Folder of the artifacts of all studies, beside the folders of their runs."""
-
 _CARDS: Final = ("per_table", "adaptation", "rungs", "first_and_confirmed", "calibration")
 _FILES: Final = ("card.md", "meta_config.yaml")
 _SCORES: Final = "scores.csv"

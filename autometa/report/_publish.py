@@ -7,10 +7,10 @@ from pathlib import Path
 import optuna
 
 from autometa.errors import RunError
-from autometa.report._dashboard import ARTIFACTS, annotate
+from autometa.report._dashboard import annotate
 from autometa.report._evidence import gather
 from autometa.report._page import write_report
-from autometa.storages import storage_errors
+from autometa.storages import ARTIFACTS_FOLDER, storage_errors
 
 
 def publish_report(study: optuna.Study, run_folder: Path) -> Path:
@@ -31,7 +31,7 @@ def publish_report(study: optuna.Study, run_folder: Path) -> Path:
         with storage_errors(study._storage):
             evidence = gather(study, run_folder=run_folder)
             write_report(evidence, target)
-            annotate(study, evidence, artifacts=run_folder.parent / ARTIFACTS)
+            annotate(study, evidence, artifacts=run_folder.parent / ARTIFACTS_FOLDER.name)
     except OSError as error:
         raise RunError(
             f"the report must be written to {target} ({error.strerror or error}), and the winner "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from autometa.storages._ledger import (
     StudySummary,
-    check_study_name,
     create_or_load_study,
     is_known_study,
     list_studies,
@@ -23,7 +22,13 @@ from autometa.storages._open import (
     through_outages,
 )
 from autometa.storages._reaper import Reaped, fail_and_requeue, reap_orphans
-from autometa.storages._runs import PRIORS_FOLDER, RUNS_FOLDER, run_folder_of
+from autometa.storages._runs import (
+    ARTIFACTS_FOLDER,
+    PRIORS_FOLDER,
+    RUNS_FOLDER,
+    check_study_name,
+    run_folder_of,
+)
 from autometa.storages._spent import SpentSeconds, spent_seconds
 from autometa.storages._trials import (
     FINISHED,
@@ -50,6 +55,7 @@ from autometa.storages._url import (
 )
 
 __all__ = [
+    "ARTIFACTS_FOLDER",
     "DEFAULT_STORAGE_URL",
     "FINISHED",
     "INTERRUPTED",

@@ -7,7 +7,6 @@ Optuna 5 keeps attributes in columns without a size limit (SQLite, PostgreSQL) a
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +27,7 @@ from autometa.storages._open import (
     storage_place,
     study_lock,
 )
+from autometa.storages._runs import check_study_name
 from autometa.storages._trials import counted
 
 SCHEMA_VERSION = 1
@@ -37,7 +37,6 @@ SCHEMA = "autometa:schema"
 SPEC = "autometa:spec"
 FINGERPRINT = "autometa:fingerprint"
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MOST_NAMES = 20
 
 
@@ -58,21 +57,6 @@ class StudySummary:
     trials: dict[str, int]
     trials_done: int
     last_activity: datetime | None
-
-
-def check_study_name(name: str) -> str:
-    """Returns the name when it is safe in a URL, a file name and every database.
-
-    Raises:
-        UserError: it is not.
-    """
-    if _NAME.fullmatch(name) is None:
-        shown = name if len(name) <= 120 else name[:117] + "..."
-        raise UserError(
-            "a study name must have 1 to 100 letters, digits, dots, underscores or hyphens and "
-            f"start with a letter or digit, but got {shown!r}; choose another name."
-        )
-    return name
 
 
 def create_or_load_study(

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import signal
 import statistics
 import sys
 import tempfile
@@ -238,6 +239,8 @@ def measured(options: argparse.Namespace) -> tuple[list[Rate], list[Asking]]:
 def main() -> int:
     """Runs the benchmark; returns the exit code."""
     options = parse_arguments()
+    # Without it, the PostgreSQL server would stay.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     rates, askings = measured(options)
     targets: list[Target] = targets_of(rates)

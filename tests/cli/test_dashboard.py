@@ -1,4 +1,4 @@
-"""The dashboard is served to this machine only, and only for reading."""
+"""The dashboard is only for reading, and for this machine only unless it is opened."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from autometa.cli._guard import ReadOnlyGuard
+from autometa.cli._server import check_name
 from autometa.storages import create_or_load_study, open_storage
 
 Run = Callable[..., Any]
@@ -178,6 +179,73 @@ def test_ipv6_is_served(home: Path, environment: dict[str, str]) -> None:
         process.send_signal(signal.SIGINT)
 
     assert (status, process.returncode) == (200, 0)
+
+
+def test_it_is_opened_to_a_name(home: Path, environment: dict[str, str]) -> None:
+    """--open serves one more name, warns, and stays read-only and deaf to other names."""
+    names = ["--open", "Lab.example", "--open", "lab.example:80"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "autometa", "dashboard", "--port", "0", *names],
+        cwd=home,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        port = int(line.split("lab.example:")[1].split("/")[0])
+        hosts = [f"lab.example:{port}", "lab.example", f"localhost:{port}", f"evil.example:{port}"]
+        read = [_request(port, "GET", "/api/studies", host)[0] for host in hosts]
+        written = _request(port, "DELETE", "/api/studies/0", hosts[0])[0]
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+
+    assert line == f"http://lab.example:{port}/dashboard (read-only; Ctrl-C ends it)\n"
+    assert (read, written) == ([200, 200, 200, 403], 405)
+    assert err == (
+        f"warning: there is no login: whoever reaches 0.0.0.0:{port} can read every study of the "
+        "storage\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("lab", "lab"),
+        ("Lab.Example.org:8080", "lab.example.org:8080"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("192.0.2.7:80", "192.0.2.7:80"),
+        ("2001:DB8::1", "[2001:db8::1]"),
+        ("[2001:db8::1]:80", "[2001:db8::1]:80"),
+    ],
+)
+def test_names_as_browsers_send_them(given: str, sent: str) -> None:
+    """Names are lower-case, IPv6 addresses in brackets, and a port stays."""
+    assert check_name(given) == sent
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "*", "http://lab", "lab/path", "me@lab", "lab:0", "lab:65536", "lab:", "a b", "[x"],
+)
+def test_what_is_no_name_is_refused(name: str, run: Run) -> None:
+    """A wildcard, an address of a page or nonsense is one sentence with an example."""
+    result = run("dashboard", "--open", name)
+
+    assert result.code == 2
+    assert result.err == (
+        "autometa: --open takes a host name or an address under which others reach this machine, "
+        f"like lab.example.org or 192.0.2.7:80; got {name!r}\n"
+    )
+
+
+def test_a_name_is_no_address(run: Run) -> None:
+    """--host takes addresses; with --open the sentence says where names belong."""
+    result = run("dashboard", "--open", "lab", "--host", "lab")
+
+    assert result.code == 2
+    assert "got 'lab': names under which others reach it belong to --open" in result.err
 
 
 def _has_ipv6_loopback() -> bool:

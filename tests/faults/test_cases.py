@@ -146,6 +146,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "S3 the dashboard": (
         "cli/test_dashboard.py::test_foreign_hosts_are_refused",
         "cli/test_dashboard.py::test_nothing_can_be_changed",
+        "cli/test_dashboard.py::test_it_is_opened_to_a_name",
         "cli/test_entry.py::test_bad_input_is_one_line_and_leaves_nothing",
         "faults/test_security.py::test_scripts_in_a_study_are_inert_in_the_dashboard",
     ),

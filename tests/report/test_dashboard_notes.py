@@ -15,8 +15,9 @@ from chromium import rendered_text
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta
 from optuna_dashboard import get_note
 
-from autometa.report import ARTIFACTS, Evidence, annotate
-from autometa.search import LEARNER_METHOD, RUNS_FOLDER
+from autometa.report import Evidence, annotate
+from autometa.search import LEARNER_METHOD
+from autometa.storages import ARTIFACTS_FOLDER
 from autometa.tune import TuneResult
 
 
@@ -27,7 +28,7 @@ class _Silent(WSGIRequestHandler):
 @pytest.fixture
 def address(study: optuna.Study) -> Iterator[str]:
     """A dashboard on the finished study."""
-    store = FileSystemArtifactStore(RUNS_FOLDER / ARTIFACTS)
+    store = FileSystemArtifactStore(ARTIFACTS_FOLDER)
     app = optuna_dashboard.wsgi(study._storage, artifact_store=store)
     server = make_server("127.0.0.1", 0, app, handler_class=_Silent)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -67,7 +68,7 @@ def test_artifacts_are_there_once(
     study: optuna.Study, evidence: Evidence, result: TuneResult
 ) -> None:
     """Annotating again replaces nothing that is the same, and mends what is gone."""
-    folder = RUNS_FOLDER / ARTIFACTS
+    folder = ARTIFACTS_FOLDER
     names = ["card.md", "meta_config.yaml", "scores.csv"]
     assert sorted(meta.filename for meta in get_all_artifact_meta(study)) == names
 

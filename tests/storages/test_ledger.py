@@ -15,6 +15,7 @@ from autometa.storages import (
     create_or_load_study,
     list_studies,
     load_study,
+    run_folder_of,
     study_fingerprint,
     study_spec,
 )
@@ -212,8 +213,19 @@ def test_unsafe_names_are_refused(name: str) -> None:
     with pytest.raises(UserError, match="choose another name"):
         check_study_name(name)
 
+    # Studies of others may have such names, and folders are deleted with studies.
+    with pytest.raises(UserError, match="choose another name"):
+        run_folder_of(name)
 
-@pytest.mark.parametrize("name", ["a", "0", "Quick.start_2-b", "x" * 100])
+
+@pytest.mark.parametrize("name", ["priors", "Artifacts", "studies.journal", "studies.journal.bak"])
+def test_names_of_shared_files_are_refused(name: str) -> None:
+    """A study named like what all studies share in results/runs would write into it."""
+    with pytest.raises(UserError, match=f"{name}.*choose another name"):
+        check_study_name(name)
+
+
+@pytest.mark.parametrize("name", ["a", "0", "Quick.start_2-b", "prior", "x" * 100])
 def test_plain_names_are_accepted(name: str) -> None:
     """Letters, digits, dots, underscores and hyphens up to a hundred."""
     assert check_study_name(name) == name
