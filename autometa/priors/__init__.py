@@ -16,28 +16,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autometa.priors._file import parse_sources, sources_text
-    from autometa.priors._purse import Purse, purse_of
+    from autometa.priors._purse import PURSE, Purse, is_wager, purse_of
     from autometa.priors._sampler import TRUST, PriorSampler
     from autometa.priors._source import Source
     from autometa.priors._study_prior import StudyPrior
 
 _MODULES = {
+    "PURSE": "_purse",
     "TRUST": "_sampler",
     "PriorSampler": "_sampler",
     "Purse": "_purse",
     "Source": "_source",
     "StudyPrior": "_study_prior",
+    "is_wager": "_purse",
     "parse_sources": "_file",
     "purse_of": "_purse",
     "sources_text": "_file",
 }
 
 __all__ = [
+    "PURSE",
     "TRUST",
     "PriorSampler",
     "Purse",
     "Source",
     "StudyPrior",
+    "is_wager",
     "parse_sources",
     "purse_of",
     "sources_text",

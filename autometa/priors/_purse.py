@@ -29,6 +29,9 @@ PRIOR = "prior"
 BASE = "base"
 ANCHOR = "anchor"
 
+PURSE = 4
+"""Stakes that a purse begins with where nothing is said."""
+
 _FIXED_PARAMS = "fixed_params"  # where Optuna keeps the parameters of an enqueued trial
 _FAILED_KEY: Key = (2.0,)
 

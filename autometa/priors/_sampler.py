@@ -17,7 +17,7 @@ from autometa.priors._learning import kept_places
 from autometa.priors._parameter import Parameter
 from autometa.priors._portfolio import portfolio
 from autometa.priors._proposal import History, propose, trust_of
-from autometa.priors._purse import ANCHOR, BASE, PORTFOLIO, PRIOR, is_enqueued, purse_of
+from autometa.priors._purse import ANCHOR, BASE, PORTFOLIO, PRIOR, PURSE, is_enqueued, purse_of
 from autometa.priors._ranks import gaussian_ranks, ranked_trials
 from autometa.priors._space import Space
 from autometa.priors._study_prior import StudyPrior
@@ -66,7 +66,8 @@ class PriorSampler(BaseSampler):
     P trials of the search, whatever it says; the rest is the base sampler's own search.
 
     Every sampled trial carries its origin (``autometa:origin``: ``anchor``, ``portfolio 1``,
-    ``prior`` or ``base``) and, after the portfolio, the trust at that time (``autometa:trust``).
+    ``prior`` or ``base``) and, outside of the portfolio, the trust at that time
+    (``autometa:trust``).
     All that a decision depends on is in the study, so that a new sampler may be made for each
     trial. Entries of the portfolio belong to places in the order of trials: however many workers
     ask at once, none gets another's.
@@ -98,7 +99,7 @@ class PriorSampler(BaseSampler):
         anchor: Mapping[str, Any] | None = None,
         aliases: Mapping[str, str] | None = None,
         meta_features: Mapping[str, float] | None = None,
-        purse: int = 4,
+        purse: int = PURSE,
         entries: int = 4,
         seed: int | None = None,
     ) -> None:
@@ -157,16 +158,15 @@ class PriorSampler(BaseSampler):
             place -= 1
         if not self._prior.sources:
             return _Decision()
-        if purse_of(trials, study.direction, size=self._purse).stakes < 1:
-            return _Decision()
-        if place >= self._entries:
-            return self._mixed(study, trials)
+        may_lead = purse_of(trials, study.direction, size=self._purse).stakes > 0
+        if place >= self._entries or not may_lead:
+            return self._mixed(study, trials, may_lead=may_lead)
         found = portfolio(self._view(self._space), size=self._entries)
         if place < len(found):
             return _Decision(f"{PORTFOLIO} {place + 1}", found[place])
         return _Decision()
 
-    def _mixed(self, study: Study, trials: Sequence[FrozenTrial]) -> _Decision:
+    def _mixed(self, study: Study, trials: Sequence[FrozenTrial], *, may_lead: bool) -> _Decision:
         seen = {name: item for trial in trials for name, item in trial.distributions.items()}
         view = self._view(self._space if self._space is not None else seen)
         if not view.translations:
@@ -175,7 +175,7 @@ class PriorSampler(BaseSampler):
         trust = self._trust(view, history)
         share = min(_MOST_SHARE, _SHARE * trust.total) / (1 + len(trials) / _FADE_TRIALS)
         told = _told(view, trust)
-        if self._generator.random() >= share:
+        if not may_lead or self._generator.random() >= share:
             return _Decision(trust=told)
         return _Decision(PRIOR, propose(view, history, trust, self._generator), told)
 

@@ -11,7 +11,7 @@ import hashlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import optuna
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
@@ -21,10 +21,24 @@ from autometa.evaluation import verdicts
 from autometa.export import drawing, markdown_table
 from autometa.report._evidence import Evidence, Winner
 from autometa.report._figures import pictures
+from autometa.report._past import past_words
 from autometa.report._words import interval
 from autometa.search import LEARNER_METHOD
 
-_CARDS: Final = ("per_table", "adaptation", "rungs", "first_and_confirmed", "calibration")
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+_CARDS: Final = {
+    "per_table": "Points over the best baseline, by table",
+    "adaptation": "Accuracy by inner steps",
+    "rungs": "Values at the rungs",
+    "first_and_confirmed": "Values in the search, and confirmed",
+    "calibration": "Calibration",
+    "trust": "Trials led by past studies, and trust in these",
+}
+"""Pictures that become cards, with their titles."""
+_CARD_HEIGHT: Final = 440
+"""Pixels that the dashboard gives to a card; what is below them it cuts off."""
 _FILES: Final = ("card.md", "meta_config.yaml")
 _SCORES: Final = "scores.csv"
 
@@ -45,7 +59,7 @@ def annotate(study: optuna.Study, evidence: Evidence, *, artifacts: Path) -> Non
     save_note(study, study_note(evidence))
     for name, figure in pictures(evidence).items():
         if name in _CARDS:
-            save_plotly_graph_object(study, figure, graph_object_id=name)
+            save_plotly_graph_object(study, as_card(figure, _CARDS[name]), graph_object_id=name)
     trials = study.get_trials(deepcopy=False)
     for number, values in evidence.confirmed_values().items():
         # A trial that is finished takes a note only as one that could still run.
@@ -54,6 +68,24 @@ def annotate(study: optuna.Study, evidence: Evidence, *, artifacts: Path) -> Non
     if evidence.winner is not None:
         artifacts.mkdir(parents=True, exist_ok=True)
         _upload(study, evidence.winner, FileSystemArtifactStore(artifacts))
+
+
+def as_card(figure: Figure, title: str) -> Figure:
+    """Returns a picture as the dashboard can show it: titled, and readable where it is narrow.
+
+    A card has no heading of its own, and Plotly's row of buttons would lie on a legend above.
+    """
+    from plotly.graph_objects import Figure
+
+    card = Figure(figure)
+    card.update_layout(
+        title={"text": title, "x": 0.0, "xanchor": "left", "font": {"size": 15}, "pad": {"l": 8}},
+        legend={"orientation": "h", "yanchor": "top", "y": -0.22, "x": 0.0},
+        modebar={"orientation": "v"},
+        margin={"r": 50, "b": 90},
+        height=_CARD_HEIGHT,
+    )
+    return card
 
 
 def study_note(evidence: Evidence) -> str:
@@ -67,6 +99,7 @@ def study_note(evidence: Evidence) -> str:
         "is not the score to quote.",
         f"{evidence.progress.done} of {evidence.progress.budget} trials are done, in "
         f"{evidence.seconds:.0f} seconds.{tables}",
+        *([] if evidence.past is None else [" ".join(past_words(evidence.past))]),
     ]
     if winner is not None:
         drawn = drawing(spec.episodes.model_dump(mode="json"))

@@ -14,8 +14,10 @@ from autometa.errors import UserError
 from autometa.evaluation import ScoreSheet
 from autometa.export import read_export
 from autometa.report._importance import importances
+from autometa.report._past import Past, past_of
 from autometa.search import (
     LEARNER_METHOD,
+    PEAK_MIB,
     Progress,
     RungCorrelation,
     leaderboard,
@@ -66,6 +68,9 @@ class Evidence:
         rungs: how well each rung foretells the end.
         importances: learner -> meta-parameter -> importance.
         seconds: what the study has taken.
+        peak_mib: most memory that a worker has had by the end of a completed trial; None where it
+            is not known.
+        past: what earlier studies had to do with it; None where it began without.
         winner: None before the end.
     """
 
@@ -77,6 +82,8 @@ class Evidence:
     rungs: list[RungCorrelation]
     importances: Mapping[str, Mapping[str, float]]
     seconds: float
+    peak_mib: float | None
+    past: Past | None
     winner: Winner | None
 
     def confirmed_values(self) -> dict[int, list[float]]:
@@ -114,6 +121,8 @@ def gather(study: optuna.Study, *, run_folder: Path | None = None) -> Evidence:
         rungs=rung_correlations(trials, rungs=spec.training.rungs),
         importances=importances(study, spec),
         seconds=spent_seconds(study),
+        peak_mib=max((trial.user_attrs.get(PEAK_MIB, 0.0) for trial in trials), default=0) or None,
+        past=past_of(study, spec),
         winner=_winner(folder / "export", study.study_name),
     )
 

@@ -10,6 +10,7 @@ from autometa.report._search_figures import (
     importance,
     parallel_coordinates,
     rung_curves,
+    trust,
 )
 from autometa.report._winner_figures import adaptation, calibration, per_table
 
@@ -27,6 +28,7 @@ def pictures(evidence: Evidence) -> dict[str, Figure]:
         "first_and_confirmed": first_and_confirmed(evidence),
         "importance": importance(evidence),
         "parallel": parallel_coordinates(evidence),
+        "trust": trust(evidence),
         "calibration": None if winner is None else calibration(winner),
     }
     return {name: figure for name, figure in found.items() if figure is not None}

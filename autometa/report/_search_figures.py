@@ -48,6 +48,43 @@ def rung_curves(evidence: Evidence) -> Figure | None:
     return figure
 
 
+def trust(evidence: Evidence) -> Figure | None:
+    """Draws the trials' values by who proposed them, above the trust in each past study."""
+    past = evidence.past
+    if past is None:
+        return None
+    rung = evidence.spec.training.rungs[0]
+    values = {number: curve[rung] for number, curve in evidence.curves.items() if rung in curve}
+    figure = canvas(
+        height=520,
+        xaxis={"title": "trial", "anchor": "y2"},
+        yaxis={"title": "gain (nats)", "domain": [0.56, 1.0]},
+        yaxis2={"title": "trust", "domain": [0.0, 0.44]},
+    )
+    for name, colour, is_led in (("led by the past", ORANGE, True), ("others", BLUE, False)):
+        numbers = [number for number in values if (number in past.led) == is_led]
+        figure.add_scatter(
+            x=numbers,
+            y=[values[number] for number in numbers],
+            mode="markers",
+            marker={"color": colour, "size": 8},
+            name=name,
+        )
+    named = {source for trusts in past.trust.values() for source in trusts}
+    last = past.trust[max(past.trust)] if past.trust else {}
+    for source in sorted(named, key=lambda source: -last.get(source, 0.0)):
+        numbers = [number for number, trusts in past.trust.items() if source in trusts]
+        figure.add_scatter(
+            x=numbers,
+            y=[past.trust[number][source] for number in numbers],
+            mode="lines+markers",
+            marker={"size": 4},
+            name=shown(source),
+            yaxis="y2",
+        )
+    return figure
+
+
 def first_and_confirmed(evidence: Evidence) -> Figure | None:
     """Draws each finalist's value in the search beside its values with fresh seeds."""
     confirmed = evidence.confirmed_values()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from autometa.report._evidence import Evidence
 from autometa.report._html import paragraph, picture_section, section, table
+from autometa.report._past import past_words
 from autometa.report._words import interval, is_gap, shown
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def search_sections(evidence: Evidence, figures: Mapping[str, Figure]) -> list[s
     parts = [
         paragraph(
             f"Trials: {states or 'none'}. The study has taken {evidence.seconds:.0f} seconds."
+            + _memory(evidence)
         ),
         _leaderboard(evidence),
     ]
@@ -62,6 +64,29 @@ def search_sections(evidence: Evidence, figures: Mapping[str, Figure]) -> list[s
             for name, (title, caption) in _PICTURES.items()
             if name in figures
         ),
+        *_past(evidence, figures),
+    ]
+
+
+def _memory(evidence: Evidence) -> str:
+    if evidence.peak_mib is None:
+        return ""
+    return f" A worker has held {evidence.peak_mib:.0f} MiB of memory at most."
+
+
+def _past(evidence: Evidence, figures: Mapping[str, Figure]) -> list[str]:
+    """Returns the section on the past studies that the study began with."""
+    past = evidence.past
+    if past is None:
+        return []
+    return [
+        picture_section(
+            "What past studies had to do with it",
+            " ".join(past_words(past)) + " Above: every trial's value at the first rung. Below: "
+            "how well the opinions of each past study are expected to rank the trials.",
+            figures["trust"],
+            "trust",
+        )
     ]
 
 

@@ -37,6 +37,15 @@ def interval(mean: float, low: float, high: float) -> str:
     return f"{mean:+.1f}, {low:+.1f} to {high:+.1f}"
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """Returns a number with its noun.
+
+    >>> counted(1, "trial", "trials"), counted(3, "trial", "trials")
+    ('1 trial', '3 trials')
+    """
+    return f"{number} {one if number == 1 else many}"
+
+
 def listed(values: Iterable[Any]) -> str:
     """Returns values with commas between them."""
     return ", ".join(map(str, values))

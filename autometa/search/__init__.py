@@ -16,6 +16,7 @@ from autometa.search._finalists import chosen_finalists as chosen_finalists
 from autometa.search._objective import ACCURACY as ACCURACY
 from autometa.search._objective import ADVANTAGE as ADVANTAGE
 from autometa.search._objective import LEARNER_METHOD as LEARNER_METHOD
+from autometa.search._objective import PEAK_MIB as PEAK_MIB
 from autometa.search._objective import SECONDS as SECONDS
 from autometa.search._objective import Objective as Objective
 from autometa.search._objective import advantage_over_best as advantage_over_best
@@ -69,6 +70,7 @@ __all__ = [
     "FEWEST_TRIALS",
     "FINALISTS",
     "LEARNER_METHOD",
+    "PEAK_MIB",
     "REFERENCE",
     "RUNS_FOLDER",
     "SECONDS",

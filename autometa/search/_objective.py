@@ -26,6 +26,7 @@ from autometa.logging import get_logger
 from autometa.search._checkpoints import Checkpoints
 from autometa.search._data import REFERENCE, StudyData
 from autometa.search._device import resolve_device
+from autometa.search._peak import peak_mib
 from autometa.search._space import candidate_config, config_hash, suggest
 from autometa.search._threads import one_thread
 from autometa.storages import WORKER, stamp_trial
@@ -40,6 +41,8 @@ ACCURACY = "autometa:accuracy"
 CONFIG_HASH = "autometa:config_hash"
 CONFIG = "autometa:config"
 SECONDS = "autometa:train_seconds"
+PEAK_MIB = "autometa:peak_mib"
+"""Most memory that the worker of a completed trial has held at once, since it began."""
 
 _DIGITS = 6
 """Significant digits of reported values: more overflow the dashboard's cards and mean nothing."""
@@ -237,6 +240,8 @@ class Objective:
         )
         assert last.sheet is not None
         trial.set_user_attr(SECONDS, round(time.monotonic() - started, 3))
+        if (peak := peak_mib()) is not None:
+            trial.set_user_attr(PEAK_MIB, round(peak, 1))
         for key, value in self._summary(last.sheet).items():
             trial.set_user_attr(key, value)
         return last.value

@@ -63,8 +63,8 @@ def _learned(study: optuna.Study) -> StudyPrior:
 class _PortfolioOnly(PriorSampler):
     """Nothing prior-led after the portfolio."""
 
-    def _mixed(self, study: Any, trials: Any) -> Any:
-        decision = super()._mixed(study, trials)
+    def _mixed(self, study: Any, trials: Any, *, may_lead: bool) -> Any:
+        decision = super()._mixed(study, trials, may_lead=may_lead)
         return type(decision)(trust=decision.trust)
 
 

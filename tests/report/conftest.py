@@ -8,9 +8,11 @@ from pathlib import Path
 
 import optuna
 import pytest
+from earlier_study import earlier_study
 
 from autometa.config import StudySpec
 from autometa.report import Evidence, gather
+from autometa.search import prior_file_of
 from autometa.storages import load_study, open_storage
 from autometa.tune import TuneResult, tune
 
@@ -34,7 +36,7 @@ def result(
     little_study: Callable[..., StudySpec],
     tmp_path: Path,
 ) -> TuneResult:
-    """The end of a study of nine trials."""
+    """The end of a study of nine trials that began with a past one."""
     spec = little_study(
         name="nine",
         tables={"validation": [{"source": "sklearn", "names": ["wine", "breast_cancer"]}]},
@@ -44,6 +46,7 @@ def result(
         # Its paths are relative to the current folder, which is the test's own.
         shutil.copytree(shelf, tmp_path, dirs_exist_ok=True)
     else:
+        earlier_study(spec).save(prior_file_of("earlier"))
         made.append(tune(spec))
         shutil.copytree(tmp_path, shelf, dirs_exist_ok=True)
     return made[0]

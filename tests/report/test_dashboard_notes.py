@@ -89,6 +89,8 @@ def test_a_browser_shows_note_and_cards(address: str, study: optuna.Study) -> No
 
     assert "Hyperparameter Importance" in text
     assert "points of accuracy over the best single baseline" in text
+    for title in ("Values at the rungs", "Trials led by past studies, and trust in these"):
+        assert title in text
     note = rendered_text(f"{page}/note")
     assert "autometa export nine -o my_classifier" in note
 

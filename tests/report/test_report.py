@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import re
 from collections.abc import Callable
@@ -13,9 +14,11 @@ import pytest
 
 from autometa.config import StudySpec
 from autometa.errors import UserError
+from autometa.priors import TRUST
 from autometa.report import Evidence, gather, importances, pictures, report_html, write_report
 from autometa.report._winner_figures import table_advantages
 from autometa.search import LEARNER_METHOD, StudyData, prepare_study
+from autometa.storages import ORIGIN
 from autometa.tune import TuneResult
 
 
@@ -43,6 +46,7 @@ def test_every_picture_is_drawn_with_the_figures_of_the_study(evidence: Evidence
         "first_and_confirmed",
         "importance",
         "parallel",
+        "trust",
         "calibration",
     ]
     assert evidence.winner is not None
@@ -52,6 +56,45 @@ def test_every_picture_is_drawn_with_the_figures_of_the_study(evidence: Evidence
     assert [point["inner_steps"] for point in points] == [0, 1, 2, 4]
     assert list(figures["adaptation"].data[0].y) == [100 * point["accuracy"] for point in points]
     assert len(figures["parallel"].data) == 9
+
+
+def test_the_past_is_told_as_the_trials_have_it(evidence: Evidence, study: optuna.Study) -> None:
+    """Who led a trial, the trust at its time, and how the wagers went are those of the storage."""
+    past = evidence.past
+    assert past is not None
+    assert past.sources == ("earlier",)
+    origins = {trial.number: str(trial.user_attrs.get(ORIGIN, "")) for trial in study.trials}
+    led = {number for number, name in origins.items() if name.startswith(("portfolio", "prior"))}
+    assert past.led == led
+    assert led
+    assert past.purse.won + past.purse.lost + past.purse.open == len(led)
+    told = {trial.number: trial.user_attrs.get(TRUST) for trial in study.trials}
+    assert past.trust == {number: item["sources"] for number, item in told.items() if item}
+    assert past.trust
+    figure = pictures(evidence)["trust"]
+    assert set(figure.data[0].x) == led
+    assert dict(zip(figure.data[2].x, figure.data[2].y, strict=True)) == {
+        number: trusts["earlier"] for number, trusts in past.trust.items()
+    }
+    page = report_html(evidence)
+    assert f"what 1 past study taught (earlier), which led {len(led)} trials" in page
+    assert f"{past.purse.lost} were not" in page
+
+
+def test_a_study_without_a_past_says_nothing_of_one(evidence: Evidence) -> None:
+    """Neither section nor picture is there."""
+    without = dataclasses.replace(evidence, past=None)
+
+    assert "trust" not in pictures(without)
+    assert "past studies" not in report_html(without)
+
+
+def test_memory_is_told_where_it_is_known(evidence: Evidence) -> None:
+    """The most that a worker has held; studies of before have no such figure."""
+    assert evidence.peak_mib is not None
+    assert 50 < evidence.peak_mib < 20_000
+    assert f"held {evidence.peak_mib:.0f} MiB" in report_html(evidence)
+    assert "MiB" not in report_html(dataclasses.replace(evidence, peak_mib=None))
 
 
 def test_advantages_by_table_average_to_that_of_the_sheet(evidence: Evidence) -> None:

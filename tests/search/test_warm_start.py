@@ -11,11 +11,12 @@ from typing import Any
 
 import optuna
 import pytest
+from earlier_study import earlier_study
 from optuna.trial import TrialState
 
 from autometa.config import StudySpec, fingerprint
 from autometa.errors import UserError
-from autometa.priors import PriorSampler, StudyPrior
+from autometa.priors import PriorSampler
 from autometa.search import (
     load_spec,
     prior_file_of,
@@ -30,23 +31,11 @@ from autometa.storages import ORIGIN, open_storage
 Make = Callable[..., StudySpec]
 
 
-def _past(spec: StudySpec) -> StudyPrior:
-    """A study of the same space, in which a rate near 0.03 and width 8 were best."""
-    start = warm_start_for(spec, StudyPrior())
-    study = optuna.create_study(
-        study_name="earlier", sampler=optuna.samplers.RandomSampler(seed=0), direction="maximize"
-    )
-    for _ in range(20):
-        trial = study.ask({name: start.space[name] for name in ("inner_lr", "width")})
-        study.tell(trial, -abs(trial.params["inner_lr"] - 0.03) - 0.1 * (trial.params["width"] > 8))
-    return StudyPrior.learn(study, aliases=start.aliases, fixed={"learner": "fomaml"})
-
-
 @pytest.fixture
 def earlier(little_study: Make) -> Path:
     """A prior file where finished studies leave theirs."""
     path = prior_file_of("earlier")
-    _past(little_study()).save(path)
+    earlier_study(little_study()).save(path)
     return path
 
 
@@ -115,7 +104,7 @@ def test_a_file_that_comes_later_does_not_join_a_started_study(
 ) -> None:
     """Its first trials were proposed without it."""
     study_of(little_study())
-    _past(little_study()).save(prior_file_of("earlier"))
+    earlier_study(little_study()).save(prior_file_of("earlier"))
 
     resumed = study_of(little_study())
 
@@ -181,7 +170,7 @@ def test_the_warm_start_is_no_part_of_the_fingerprint(little_study: Make) -> Non
 def test_meta_parameters_of_another_learner_are_not_mixed_up(little_study: Make) -> None:
     """An inner rate of maml is none of column_kernel's; in a conditional space each has its own."""
     spec = little_study()
-    prior = _past(spec)
+    prior = earlier_study(spec)
     rate = {"low": 0.01, "high": 1.0, "log": True}
     other = little_study(
         learner={"name": "column_kernel", "head": "descent"}, space={"inner_lr": rate}
