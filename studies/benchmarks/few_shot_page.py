@@ -75,6 +75,13 @@ def setting_lines(sheet: ScoreSheet, setting: Setting, methods: Sequence[str]) -
         rows.append([name, *cells])
     lines = [f"## {setting.capitalize()}", "", "Accuracy in % / log-loss in nats / mean rank:", ""]
     lines += table(["method", *_HEADER], rows)
+    lines += [
+        "",
+        "Calibration, in points: mean confidence less accuracy, and in brackets the mean over "
+        "families of its size:",
+        "",
+        *table(["method", *_HEADER], [_gaps(chosen, name) for name in (*methods, *others)]),
+    ]
     for method in methods:
         found = comparisons(chosen, method, setting)
         opponents = dict.fromkeys(name for name, _ in found)
@@ -98,6 +105,18 @@ def setting_lines(sheet: ScoreSheet, setting: Setting, methods: Sequence[str]) -
         ]
         lines += table(["over", *_HEADER], rows)
     return [*lines, ""]
+
+
+def _gaps(sheet: ScoreSheet, method: str) -> list[str]:
+    """Returns a row of how much more confident than accurate a method is."""
+    frame = sheet.frame[sheet.frame["method"] == method]
+    gaps = 100 * (frame["confidence"] - frame["accuracy"])
+    by_table = gaps.groupby([frame["shot"], frame["family"], frame["table"]]).mean()
+    by_family = by_table.groupby(["shot", "family"]).mean()
+    cells = [
+        f"{by_family[shot].mean():+.1f} ({by_family[shot].abs().mean():.1f})" for shot in SHOTS
+    ]
+    return [method, *cells]
 
 
 def winner_lines(winners: Sequence[Mapping[str, Any]]) -> list[str]:
