@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autometa.config._dimensions import Choices, Dimension, FloatRange, IntRange
-from autometa.config._effects import deciding_fields, is_idle
+from autometa.config._effects import deciding_fields, effective_inner_steps, is_idle
 from autometa.config._fingerprint import fingerprint
 from autometa.config._learner import (
     LEARNERS,
@@ -87,6 +87,7 @@ __all__ = [
     "deciding_fields",
     "default_params",
     "default_storage",
+    "effective_inner_steps",
     "field_choices",
     "fingerprint",
     "is_idle",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from autometa.config._dimensions import Dimension
-from autometa.config._learner import learner_config_class
+from autometa.config._learner import LearnerConfig, learner_config_class
 from autometa.config._rules import NOTHING, Rule
 
 _INNER_LOOP: Final = ({"adapt": "head+scales"}, {"head": "descent"})
@@ -71,6 +71,16 @@ def is_idle(learner: str, field: str, values: Mapping[str, Any]) -> bool:
         values: values of others, fixed or chosen; those that are missing have their defaults.
     """
     return not _is_used(learner, field, {name: (value,) for name, value in values.items()})
+
+
+def effective_inner_steps(config: LearnerConfig) -> int | None:
+    """Returns the inner steps of a learner; None where it has none, or they do nothing."""
+    values = config.model_dump()
+    if "inner_steps" not in type(config).model_fields or is_idle(
+        config.name, "inner_steps", values
+    ):
+        return None
+    return int(values["inner_steps"])
 
 
 def _is_used(learner: str, field: str, chosen: Mapping[str, tuple[Any, ...]]) -> bool:

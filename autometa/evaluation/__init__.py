@@ -2,6 +2,7 @@
 
 from autometa.evaluation._adaptation_curve import AdaptationPoint as AdaptationPoint
 from autometa.evaluation._adaptation_curve import adaptation_curve as adaptation_curve
+from autometa.evaluation._adaptation_curve import by_inner_steps as by_inner_steps
 from autometa.evaluation._baseline_cache import score_baselines as score_baselines
 from autometa.evaluation._batches import EvaluationBatches as EvaluationBatches
 from autometa.evaluation._bootstrap import Advantage as Advantage
@@ -25,6 +26,7 @@ __all__ = [
     "ScoreSheet",
     "WinsLosses",
     "adaptation_curve",
+    "by_inner_steps",
     "calibration_error",
     "score_baselines",
     "score_learner",

@@ -6,11 +6,11 @@ only the number of inner steps changes, to beyond the one that they were trained
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autometa.config import is_idle
+from autometa.config import effective_inner_steps
 from autometa.evaluation._evaluate import score_learner
 from autometa.evaluation._tasks import EvaluationTask
 
@@ -48,21 +48,31 @@ def adaptation_curve(
         One point for each number of steps, its own among them; nothing for a learner whose inner
         steps have no effect.
     """
-    config = learner.config
-    own = getattr(config, "inner_steps", 0)
-    if "inner_steps" not in type(config).model_fields or is_idle(
-        config.name, "inner_steps", config.model_dump()
-    ):
-        return []
     curve = []
-    for steps in _step_counts(own):
-        sheet = score_learner(_with_steps(learner, steps), tasks, method="learner")
+    for steps, changed in by_inner_steps(learner):
+        sheet = score_learner(changed, tasks, method="learner")
         curve.append(
             AdaptationPoint(
                 steps, sheet.mean("accuracy", "learner"), sheet.mean("log_loss", "learner")
             )
         )
     return curve
+
+
+def by_inner_steps(learner: AbstractLearner) -> Iterator[tuple[int, AbstractLearner]]:
+    """Yields a learner with 0, 1, 2, 4, ... inner steps, up to twice its own number.
+
+    Args:
+        learner: it is left as it is.
+
+    Yields:
+        The steps, its own number among them, and a copy that takes so many; nothing for a learner
+        whose inner steps have no effect.
+    """
+    own = effective_inner_steps(learner.config)
+    if own is not None:
+        for steps in _step_counts(own):
+            yield steps, _with_steps(learner, steps)
 
 
 def _step_counts(own: int) -> list[int]:

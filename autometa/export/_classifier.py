@@ -2,47 +2,39 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from autometa.episodes import Episode, EpisodeBatch, EpisodeInputs, assemble, principal_axes
-from autometa.errors import AutometaWarning, RunError, UnfamiliarTableWarning, UserError
+from autometa.config import effective_inner_steps
+from autometa.errors import AutometaWarning, UnfamiliarTableWarning, UserError
 from autometa.export._familiarity import far_figures
 from autometa.export._frames import Columns, balanced_rows, classes_and_codes
 from autometa.export._read import read_export
-from autometa.learners import Adapted
+from autometa.export._support import (
+    chunk_rows,
+    one_thread,
+    require_finite,
+    support_batch,
+    with_further_rows,
+)
 from autometa.tables import FrameEncoder, Scaling
 from autometa.typing import FloatArray, IntArray
 
 MAX_SUPPORT_ROWS = 1000
 """Labelled rows that a learner adapts to; of more, a class-balanced sample is taken."""
 
-MAX_FURTHER_ROWS = 5000
-"""Rows besides the support rows that the encoding is fitted on, where columns are few."""
-
-_MAX_FURTHER_CELLS = 2_500_000
-
-STATE_VERSION = 3
+STATE_VERSION = 4
 """Counts up when what a fitted classifier keeps changes; pickles of another version are refused."""
 
-MAX_REFERENCE_ROWS = 100
-"""Rows besides the support rows that learners compare rows by."""
 
-_AXES_ROWS = 1000
-_MAX_CHUNK_ROWS = 2048
-_MAX_CHUNK_CELLS = 1_000_000
-
-
-class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class FewShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Classifies rows of a table from a handful of labelled ones.
 
     A meta-trained learner adapts to the labelled rows in a fraction of a second; nothing is
@@ -60,6 +52,9 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes_: the classes, sorted.
         n_features_in_: number of columns of ``X``.
         feature_names_in_: their names, where ``X`` was a frame with text names.
+
+    As a transformer, for example to stack it below another model, it gives the probabilities as
+    columns; ``set_output(transform="pandas")`` names them.
 
     >>> from sklearn.base import clone
     >>> clone(FewShotClassifier(export="results/runs/quickstart/export")).get_params()
@@ -102,7 +97,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 stacklevel=2,
             )
         known = frame.iloc[support]
-        seen = _with_further_rows(
+        seen = with_further_rows(
             known, self._further_rows(frame, support, columns, X_unlabelled), rng
         )
         encoder = FrameEncoder.fit(seen)
@@ -128,15 +123,16 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 UnfamiliarTableWarning,
                 stacklevel=2,
             )
-        with _one_thread(), torch.no_grad():
-            batch = _support_batch(
+        with one_thread(), torch.no_grad():
+            batch = support_batch(
                 scaling.transform(values_RF), codes[support], scaling, learner.components
             )
             adapted = learner.adapt(batch)
-        _require_finite(adapted)
+        require_finite(adapted)
 
         self._columns, self._encoder, self._scaling = columns, encoder, scaling
         self._learner, self._adapted = learner, adapted
+        self._support = None if effective_inner_steps(learner.config) is None else batch
         self.classes_ = classes
         self.n_features_in_ = len(columns.names)
         self.__dict__.pop("feature_names_in_", None)
@@ -163,6 +159,39 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             UserError: a column is missing.
         """
         return self._probabilities(X)
+
+    def transform(self, X: Any) -> FloatArray:
+        """Returns the same as :meth:`predict_proba`, as features for another model.
+
+        Raises:
+            UserError: a column is missing.
+        """
+        return self._probabilities(X)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray[Any, Any]:
+        """Returns the names of the columns of ``transform``: one for each class.
+
+        Args:
+            input_features: ignored, as the columns are not those of ``X``.
+        """
+        check_is_fitted(self)
+        name = type(self).__name__.lower()
+        return np.array([f"{name}_{label}" for label in self.classes_], dtype=object)
+
+    @property
+    def adaptation_curve_(self) -> pd.DataFrame:
+        """How the inner loop fits the labelled rows (``accuracy``, ``log_loss`` in nats).
+
+        A row for each number of inner steps, from 0 to twice the learner's own; none where the
+        learner has no inner loop, as the pretrained one. It is computed when asked for. A loss
+        that does not fall says that the steps do not fit these rows; one that is near zero says
+        nothing of other rows.
+        """
+        from autometa.export._own_curve import support_curve
+
+        check_is_fitted(self)
+        with one_thread(), torch.no_grad():
+            return support_curve(self._learner, self._support)
 
     def explain(self, X: Any, *, repeats: int = 5) -> pd.Series[float]:
         """Returns how much the predictions of rows lean on each column, largest first.
@@ -216,7 +245,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         frame = self._columns.matched(X, estimator=type(self).__name__)
         step = chunk_rows(len(self._scaling.usable_F))
         probability_QW = np.empty((len(frame), len(self.classes_)))
-        with _one_thread(), torch.no_grad():
+        with one_thread(), torch.no_grad():
             for start in range(0, len(frame), step):
                 values_QF = self._encoder.transform(frame.iloc[start : start + step])
                 x_TQFH = torch.from_numpy(self._scaling.transform(values_QF)[None]).double()
@@ -236,74 +265,3 @@ def load(path: str | Path | None = None) -> FewShotClassifier:
     """
     read_export(path)
     return FewShotClassifier(export=path)
-
-
-def chunk_rows(columns: int) -> int:
-    """Returns how many rows of so many encoded columns are predicted at once."""
-    return max(1, min(_MAX_CHUNK_ROWS, _MAX_CHUNK_CELLS // max(1, columns)))
-
-
-def _with_further_rows(
-    support: pd.DataFrame, further: list[pd.DataFrame], rng: np.random.Generator
-) -> pd.DataFrame:
-    """Returns the support rows followed by a sample of further rows."""
-    sizes = [len(rows) for rows in further]
-    room = min(MAX_FURTHER_ROWS, _MAX_FURTHER_CELLS // support.shape[1])
-    parts = [support]
-    # Rows are picked before they are joined, so that millions of them are never copied.
-    picked = np.sort(rng.permutation(sum(sizes))[:room])
-    for rows, end, size in zip(further, np.cumsum(sizes), sizes, strict=True):
-        inside = picked[(picked >= end - size) & (picked < end)] - (end - size)
-        if len(inside):
-            parts.append(rows.iloc[inside])
-    if len(parts) == 1:
-        return support.reset_index(drop=True)
-    return pd.concat(parts, ignore_index=True)
-
-
-def _support_batch(
-    x_RFH: FloatArray, codes_S: IntArray, scaling: Scaling, components: int | None
-) -> EpisodeBatch:
-    """Returns the task of the support rows, which come first, and further rows without labels."""
-    support, further = len(codes_S), len(x_RFH) - len(codes_S)
-    step = max(1, -(-further // MAX_REFERENCE_ROWS))
-    references = np.arange(support, len(x_RFH), step)
-    episode = Episode(
-        support_rows_S=np.arange(support),
-        support_labels_S=codes_S,
-        # Rows whose cells may be looked at; nobody reads labels of theirs.
-        query_rows_Q=references,
-        query_labels_Q=np.zeros(len(references), np.int64),
-        ways=int(codes_S.max()) + 1,
-    )
-    inputs = EpisodeInputs(
-        x_RFH=np.concatenate([x_RFH[:support], x_RFH[references]]),
-        stats_FJ=scaling.stats_FJ,
-        usable_F=scaling.usable_F,
-        fit_rows=len(x_RFH),
-    )
-    bases = []
-    if components is not None:
-        step = max(1, len(x_RFH) // _AXES_ROWS)
-        bases = [principal_axes(x_RFH[::step, :, 0], components)]
-    return assemble([episode], [inputs], bases).to("cpu", torch.float64)
-
-
-def _require_finite(adapted: Adapted) -> None:
-    for value in adapted.values():
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise RunError(
-                "adaptation must give finite numbers; on these rows it diverged: use another "
-                "export, one with a smaller inner_lr"
-            )
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums in one order, so that results do not depend on the number of cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -127,7 +127,7 @@ def test_predictions_do_not_depend_on_chunks(
     classifier = learned(name, **values).fit(X, y)
     at_once = classifier.predict_proba(X)
 
-    monkeypatch.setattr("autometa.export._classifier._MAX_CHUNK_ROWS", 7)
+    monkeypatch.setattr("autometa.export._support._MAX_CHUNK_ROWS", 7)
     in_chunks = classifier.predict_proba(X)
     alone = np.concatenate([classifier.predict_proba(X.iloc[[row]]) for row in range(len(X))])
 
@@ -288,3 +288,36 @@ def test_a_pickle_of_another_version_is_refused(
     restored = FewShotClassifier()
     restored.__setstate__(unfitted)
     assert restored.export == "somewhere"
+
+
+def test_the_adaptation_curve_ends_where_the_classifier_is(
+    write: WriteExport, untrained: Untrained, blobs: Blobs
+) -> None:
+    """Its point at the learner's own number of steps is what the classifier says of its rows."""
+    X, y = blobs([4, 4])
+    learner = untrained("maml", inner_steps=2, inner_lr=0.5)
+    classifier = load(write(learner=learner)).fit(X, y)
+
+    curve = classifier.adaptation_curve_
+
+    assert list(curve.index) == [0, 1, 2, 4]
+    probability_SW = classifier.predict_proba(X)
+    assert curve.loc[2, "accuracy"] == (probability_SW.argmax(1) == y).mean()
+    loss = -np.log(probability_SW[np.arange(len(y)), y]).mean()
+    assert curve.loc[2, "log_loss"] == pytest.approx(loss)
+    assert curve["log_loss"].iloc[-1] < curve["log_loss"].iloc[0]
+    restored = pickle.loads(pickle.dumps(classifier))
+    pd.testing.assert_frame_equal(restored.adaptation_curve_, curve)
+
+
+def test_without_an_inner_loop_there_is_no_curve(
+    write: WriteExport, untrained: Untrained, blobs: Blobs
+) -> None:
+    """Nothing is drawn of a head in closed form, and nothing is kept for it."""
+    learner = untrained("column_kernel", head="ridge", adapt="head")
+    classifier = load(write(learner=learner)).fit(*blobs([4, 4]))
+
+    assert classifier.adaptation_curve_.empty
+    assert classifier._support is None
+    with pytest.raises(NotFittedError):
+        _ = FewShotClassifier().adaptation_curve_

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone, is_classifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -40,6 +41,20 @@ def test_parameters_can_be_read_set_and_cloned(tmp_path: Path) -> None:
     assert classifier.get_params() == {"export": tmp_path}
     assert copied.get_params() == {"export": None}
     assert is_classifier(copied)
+
+
+def test_probabilities_are_features_for_another_model(export: Path, blobs: Blobs) -> None:
+    """As a transformer it gives probabilities, which set_output turns into named columns."""
+    X, y = blobs([6, 6])
+    labels = np.array(["left", "right"])[y]
+    classifier = FewShotClassifier(export=export).fit(X, labels)
+
+    named = classifier.set_output(transform="pandas").transform(X)
+
+    assert list(named.columns) == ["fewshotclassifier_left", "fewshotclassifier_right"]
+    np.testing.assert_array_equal(named.to_numpy(), classifier.predict_proba(X))
+    stacked = make_pipeline(FewShotClassifier(export=export), LogisticRegression())
+    assert stacked.fit(X, labels).score(X, labels) > 0.8
 
 
 def test_pipelines_and_cross_validation(export: Path, blobs: Blobs) -> None:
