@@ -257,7 +257,7 @@ class _Run:
         set_deadline(self.study, seconds=left)
         offset = time.time() - time.monotonic()
 
-        def tick() -> None:
+        def tick() -> int:
             nonlocal offset
             shifted = time.time() - time.monotonic()
             if abs(shifted - offset) > _CLOCK_JUMP_SECONDS:
@@ -276,6 +276,7 @@ class _Run:
                     seconds_left=seconds_left,
                 )
             )
+            return progress.done
 
         tick()
         url, logs = absolute_url(self.spec.storage), self.folder / "logs"

@@ -12,7 +12,7 @@ import typer
 
 from autometa.atomic import write_atomically
 from autometa.cli._printing import hush_optuna, log_to_stderr, size, tell
-from autometa.cli._studies import StorageOption
+from autometa.cli._storage_option import StorageOption
 from autometa.errors import RunError, UserError
 
 if TYPE_CHECKING:

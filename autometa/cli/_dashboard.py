@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from autometa.cli._printing import hush_optuna, log_to_stderr, tell
+from autometa.cli._storage_option import StorageOption
 
 _LOG = logging.getLogger(__name__)
 _LOOPBACK = "127.0.0.1"
@@ -18,12 +19,7 @@ def dashboard(
     study: Annotated[
         str | None, typer.Argument(metavar="[STUDY]", help="Study to open the page of.")
     ] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            "--storage", metavar="URL", help="Default: $AUTOMETA_STORAGE, else results/runs."
-        ),
-    ] = None,
+    storage: StorageOption = None,
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")
     ] = 8080,

@@ -14,7 +14,7 @@ import typer
 
 from autometa.cli._archive import disk_use
 from autometa.cli._printing import aligned, hush_optuna, log_to_stderr, size, tell, tell_json
-from autometa.cli._studies import StorageOption
+from autometa.cli._storage_option import StorageOption
 from autometa.errors import AutometaError
 
 _PACKAGES = ("autometa", "torch", "optuna", "optuna-dashboard", "scikit-learn", "numpy", "pandas")

@@ -11,7 +11,7 @@ import typer
 
 from autometa.atomic import folder_written_atomically
 from autometa.cli._printing import clean, hush_optuna, log_to_stderr, say, tell
-from autometa.cli._studies import StorageOption
+from autometa.cli._storage_option import StorageOption
 from autometa.errors import RunError, UserError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autometa.cli._printing import clean, hush_optuna, log_to_stderr, one_line, say, tell, tell_json
-from autometa.cli._studies import StorageOption
+from autometa.cli._storage_option import StorageOption
 from autometa.errors import UserError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from autometa.cli._printing import hush_optuna, log_to_stderr, tell
-from autometa.cli._studies import StorageOption
+from autometa.cli._storage_option import StorageOption
 from autometa.errors import RunError
 
 

@@ -20,17 +20,13 @@ from autometa.cli._printing import (
     tell_json,
 )
 from autometa.cli._progress import nats
+from autometa.cli._storage_option import StorageOption
 from autometa.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from autometa.search import RungCorrelation
-
-StorageOption = Annotated[
-    str | None,
-    typer.Option("--storage", metavar="URL", help="Default: $AUTOMETA_STORAGE, else results/runs."),
-]
 
 _SHOWN_TRIALS = 20
 _SHOWN_CHARACTERS = 60

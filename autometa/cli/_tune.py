@@ -13,6 +13,7 @@ from autometa.cli._display import open_display
 from autometa.cli._printing import hush_optuna, log_to_stderr, tell
 from autometa.cli._signals import StopSignals
 from autometa.cli._sources import Offline, go_offline
+from autometa.cli._storage_option import without_password
 from autometa.errors import UserError
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def tune(
             metavar="URL",
             help="Where the study is kept; before the study file's, which is before "
             "$AUTOMETA_STORAGE.",
+            callback=without_password,
         ),
     ] = None,
     fork: Annotated[
@@ -93,6 +95,10 @@ def tune(
     starter = _starter(engine, ray_address, gpus_per_worker)
     go_offline(offline)
     given = list(overrides or ())
+    for override in given:
+        path, _, url = override.partition("=")
+        if path.strip() == "storage":
+            without_password(url)
     for key, value in (
         ("search.trials", trials),
         ("search.seconds", seconds),

@@ -10,6 +10,7 @@ import typer
 from autometa.cli._printing import duration, hush_optuna, log_to_stderr, one_line, say
 from autometa.cli._progress import nats
 from autometa.cli._signals import StopSignals
+from autometa.cli._storage_option import StorageOption
 from autometa.errors import StoppedError
 
 if TYPE_CHECKING:
@@ -23,10 +24,7 @@ _ENDS = {
 
 def worker(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")],
-    storage: Annotated[
-        str | None,
-        typer.Option("--storage", metavar="URL", help="Default: $AUTOMETA_STORAGE."),
-    ] = None,
+    storage: StorageOption = None,
     index: Annotated[
         int,
         typer.Option("--index", min=0, help="Number of this worker, part of the sampler's seed."),

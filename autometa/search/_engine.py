@@ -39,7 +39,7 @@ class WorkerEngine(Protocol):
         workers: int,
         log_folder: Path,
         stop: Event,
-        on_tick: Callable[[], None],
+        on_tick: Callable[[], int],
     ) -> None:
         """Runs workers until all of them have ended by themselves, or ``stop`` is set.
 
@@ -49,7 +49,7 @@ class WorkerEngine(Protocol):
             workers: how many.
             log_folder: for what the workers have to say.
             stop: set to end early, with the running trials given back.
-            on_tick: called about five times a second.
+            on_tick: called about five times a second; returns how many trials are done.
 
         Raises:
             UserError: there is no place for the workers.

@@ -100,7 +100,8 @@ def train_candidate(
         checkpoints: where to keep and find the state; None keeps nothing.
         on_rung: called at every rung in order, those before a resumed checkpoint too; may raise
             to stop.
-        on_step: called after every outer step; may raise to stop.
+        on_step: called after every outer step, and after every batch that is scored; may raise to
+            stop.
 
     Returns:
         The last rung, with learner and scores.
@@ -133,7 +134,13 @@ def train_candidate(
             loop.run_until(step, on_step=on_step)
             learner = loop.averaged()
             batches = data.evaluation_batches(tasks, learner.components)
-            sheet = score_learner(learner, batches, method=LEARNER_METHOD, device=device)
+            sheet = score_learner(
+                learner,
+                batches,
+                method=LEARNER_METHOD,
+                device=device,
+                on_progress=None if on_step is None else lambda *_, at=step: on_step(at),
+            )
             value = ScoreSheet.concat([baselines, sheet]).value(LEARNER_METHOD, over=REFERENCE)
             if not math.isfinite(value):
                 raise NonFiniteValueError(f"the score at outer step {step} is {value}")

@@ -23,7 +23,8 @@ PARENT_VARIABLE = "AUTOMETA_PARENT"
 STORAGE_VARIABLE = "AUTOMETA_STORAGE"
 _POLL_SECONDS = 0.2
 _GRACE_SECONDS = 20.0
-_MAX_RESTARTS = 5
+_RESTARTS_PER_WORKER = 4
+"""While no trial is done: parameters that have killed three workers are given up, which counts."""
 
 
 def run_processes(
@@ -33,13 +34,14 @@ def run_processes(
     workers: int,
     log_folder: Path,
     stop: Event,
-    on_tick: Callable[[], None],
+    on_tick: Callable[[], int],
     arguments: tuple[str, ...] = (),
 ) -> None:
     """Runs ``workers`` processes of ``autometa worker`` until all of them have ended by themselves.
 
-    Each has one thread. One that is killed is replaced, five times in all at the most. When
-    ``stop`` is set they are asked to end, and killed after 20 seconds.
+    Each has one thread. One that is killed is replaced, four times for each of the workers as
+    long as no further trial is done. When ``stop`` is set they are asked to end, and killed after
+    20 seconds.
 
     Args:
         storage_url: absolute URL of the storage; passed in the environment, not on the command
@@ -48,7 +50,7 @@ def run_processes(
         workers: number of processes.
         log_folder: what the workers print goes to ``worker-<index>.log`` in it.
         stop: set to end early.
-        on_tick: called about five times a second.
+        on_tick: called about five times a second; returns how many trials are done.
         arguments: further arguments of the worker command.
 
     Raises:
@@ -78,12 +80,13 @@ def run_processes(
         )
 
     processes: dict[int, subprocess.Popen[bytes]] = {}
-    restarts = 0
+    restarts = done = 0
     try:
         for index in range(workers):
             processes[index] = start(index)
         while processes and not stop.is_set():
-            on_tick()
+            if (now_done := on_tick()) > done:
+                restarts, done = 0, now_done
             time.sleep(_POLL_SECONDS)
             for index, process in list(processes.items()):
                 code = process.poll()
@@ -92,7 +95,7 @@ def run_processes(
                 del processes[index]
                 if code == 0:
                     continue
-                if restarts == _MAX_RESTARTS or code in (1, 2):
+                if restarts == _RESTARTS_PER_WORKER * workers or code in (1, 2):
                     raise RunError(
                         f"worker {index} ended with code {code}; see "
                         f"{log_folder / f'worker-{index}.log'} for its last words, then run the "

@@ -43,10 +43,10 @@ _SHARED = (
 class RayCluster:
     """Starts workers as Ray tasks of one CPU each.
 
-    A worker that dies is started anew, five times at most for each index. The storage's password
-    is in no argument of a task: a local cluster inherits it in its environment, and the nodes of
-    an existing one have to know it themselves (``AUTOMETA_STORAGE_PASSWORD_FILE``, ``PGPASSFILE``
-    or ``AUTOMETA_STORAGE`` of the node).
+    A worker that dies is started anew, five times at most for each index as long as no further
+    trial is done. The storage's password is in no argument of a task: a local cluster inherits it
+    in its environment, and the nodes of an existing one have to know it themselves
+    (``AUTOMETA_STORAGE_PASSWORD_FILE``, ``PGPASSFILE`` or ``AUTOMETA_STORAGE`` of the node).
 
     Attributes:
         address: ``HOST:PORT`` of an existing cluster, ``auto`` for the one that this machine
@@ -99,7 +99,7 @@ class RayCluster:
         workers: int,
         log_folder: Path,
         stop: Event,
-        on_tick: Callable[[], None],
+        on_tick: Callable[[], int],
     ) -> None:
         """Runs workers as tasks until all have ended by themselves; see :class:`WorkerEngine`.
 
@@ -146,18 +146,21 @@ class RayCluster:
 
 
 def _watch(
-    start: Callable[[int], Any], workers: int, stop: Event, on_tick: Callable[[], None]
+    start: Callable[[int], Any], workers: int, stop: Event, on_tick: Callable[[], int]
 ) -> None:
     """Waits for tasks, and starts those anew whose process or node died."""
     import ray
 
     tasks: dict[Any, int] = {}
     restarts: Counter[int] = Counter()
+    done = 0
     try:
         for index in range(workers):
             tasks[start(index)] = index
         while tasks and not stop.is_set():
-            on_tick()
+            if (now_done := on_tick()) > done:
+                restarts.clear()
+                done = now_done
             ended, _ = ray.wait(list(tasks), timeout=_POLL_SECONDS)
             for task in ended:
                 index = tasks.pop(task)

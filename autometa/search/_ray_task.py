@@ -47,6 +47,7 @@ def work_in_task(storage_url: str, study_name: str, *, run_folder: str, worker: 
                 worker=worker,
                 stop=stop,
                 on_trial=_log_trial,
+                is_known=True,
             )
             _logger.info("ended after %d trials: %s", report.finished, report.reason)
     except AutometaError as error:

@@ -1,4 +1,4 @@
-"""Watching a running trial between outer steps: stop flag, deadlines, lease."""
+"""Watching a worker between outer steps and batches: stop flag, deadlines, lease."""
 
 from __future__ import annotations
 
@@ -47,17 +47,23 @@ class TrialWatch:
         self._started = self._renewed = time.monotonic()
         self._deadline = deadline_of(self._study)
 
+    def before_trials(self, _done: int, _all: int) -> None:
+        """Says whether to go on with what precedes the first trial.
+
+        Raises:
+            TrialInterrupted: the worker has to end, or the study's time is over.
+        """
+        self._deadline = deadline_of(self._study)
+        self._require_time()
+
     def on_step(self, _step: int) -> None:
-        """Renews the worker's lease now and then.
+        """Renews the worker's lease now and then; called after outer steps and while scoring.
 
         Raises:
             TrialInterrupted: the worker has to end, or the study's time is over.
             TrialOvertimeError: the trial takes too long.
         """
-        if has_lost_parent():
-            self._stop.set()
-        if self._stop.is_set() or time.time() >= self._deadline:
-            raise TrialInterrupted
+        self._require_time()
         now = time.monotonic()
         if self._limit_seconds is not None and now - self._started > self._limit_seconds:
             # Without the seconds that it took, so that equal failures have equal reasons.
@@ -70,3 +76,9 @@ class TrialWatch:
             stamp_trial(self._trial)
             # The command moves the deadline when the machine's clock is changed.
             self._deadline = deadline_of(self._study)
+
+    def _require_time(self) -> None:
+        if has_lost_parent():
+            self._stop.set()
+        if self._stop.is_set() or time.time() >= self._deadline:
+            raise TrialInterrupted

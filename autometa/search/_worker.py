@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -89,6 +90,7 @@ def run_worker(
     stop: threading.Event | None = None,
     data: StudyData | None = None,
     on_trial: Callable[[FrozenTrial], None] | None = None,
+    is_known: bool = False,
 ) -> WorkerReport:
     """Works on a study until its budget is used up, its time is over, or ``stop`` is set.
 
@@ -100,13 +102,15 @@ def run_worker(
         stop: set by a signal handler to end after the current outer step.
         data: the study's tables where already loaded.
         on_trial: called with every trial that this worker finished.
+        is_known: whether a command that starts workers has opened the storage already, so that a
+            server which does not answer is waited for.
 
     Raises:
         UserError: there is no such study.
         RunError: the storage failed, or the study's tables have changed.
     """
     stop = stop if stop is not None else threading.Event()
-    storage = open_storage(storage_url, create=False, stop=stop, is_known=has_parent())
+    storage = open_storage(storage_url, create=False, stop=stop, is_known=is_known or has_parent())
     study = load_study(storage, study_name)
     spec = load_spec(study)
     data = data if data is not None else StudyData.load(spec)
@@ -115,6 +119,9 @@ def run_worker(
     objective = Objective(spec, data=data, run_folder=run_folder, on_step=watch.on_step)
     with storage_errors(storage):
         _sweep(study, objective)
+    # Not in the first trial, whose lease would run out meanwhile. A command has done it before.
+    with suppress(TrialInterrupted), storage_errors(storage), one_thread():
+        data.baselines(data.search_tasks(), on_progress=watch.before_trials)
     finished = 0
     while True:
         if stop.is_set() or has_lost_parent():

@@ -91,12 +91,11 @@ def specification(trials: int) -> dict[str, Any]:
 def restarting_server(stack: ExitStack) -> tuple[str, Callable[[], None]] | None:
     """Starts a PostgreSQL server; returns a storage on it, and what restarts it."""
     sys.path.append(str(_HERE.parents[1] / "tests" / "support"))
-    import pytest
-    from postgres_cluster import running_cluster
+    from postgres_cluster import NoClusterError, running_cluster
 
     try:
         cluster = stack.enter_context(running_cluster())
-    except pytest.skip.Exception as reason:
+    except NoClusterError as reason:
         print(f"postgresql is left out: {reason}", flush=True)
         return None
     modes = iter(["fast", "immediate"] * 10_000)

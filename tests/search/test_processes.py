@@ -30,7 +30,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[s
             "workers": 2,
             "log_folder": tmp_path / "logs",
             "stop": threading.Event(),
-            "on_tick": lambda: None,
+            "on_tick": lambda: 0,
         }
         try:
             run_processes("journal:/x.journal", "little", **(settings | options))
@@ -48,7 +48,7 @@ def test_workers_run_until_they_end_by_themselves(
     ticks: list[int] = []
 
     started = run(
-        'echo "$OMP_NUM_THREADS $AUTOMETA_STORAGE"; sleep 0.5', on_tick=lambda: ticks.append(1)
+        'echo "$OMP_NUM_THREADS $AUTOMETA_STORAGE"; sleep 0.5', on_tick=lambda: ticks.append(1) or 0
     )
 
     assert sorted(started) == [f"-m autometa worker little --index {i}" for i in (0, 1)]
@@ -56,14 +56,29 @@ def test_workers_run_until_they_end_by_themselves(
     assert len(ticks) >= 2
 
 
-def test_killed_worker_is_replaced_five_times_at_most(
+def test_killed_worker_is_replaced_four_times_at_most(
     run: Callable[..., list[str]], tmp_path: Path
 ) -> None:
     """Killed workers are started again under their index, until it is clearly in vain."""
     with pytest.raises(RunError, match=r"worker 0 ended with code -9; see .*worker-0.log"):
         run("kill -9 $$", workers=1)
 
-    assert len((tmp_path / "started").read_text().splitlines()) == 6
+    assert len((tmp_path / "started").read_text().splitlines()) == 5
+
+
+def test_every_trial_that_is_done_allows_further_deaths(
+    run: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """Parameters that kill their workers are given up, which counts, and the others go on."""
+    started = tmp_path / "started"
+
+    def tick() -> int:
+        return len(started.read_text().splitlines()) // 3 if started.exists() else 0
+
+    with pytest.raises(RunError, match="worker 0 ended with code -9"):
+        run("kill -9 $$", workers=1, on_tick=lambda: min(tick(), 2))
+
+    assert len(started.read_text().splitlines()) > 8
 
 
 def test_worker_that_reports_an_error_ends_the_run(
@@ -93,9 +108,10 @@ def test_workers_that_do_not_end_when_asked_are_killed(
 def test_error_of_a_display_ends_the_workers(run: Callable[..., list[str]], tmp_path: Path) -> None:
     """Whatever ends the command ends its workers first."""
 
-    def tick() -> None:
+    def tick() -> int:
         if (tmp_path / "logs" / "worker-0.log").read_text() == "ready\n":
             raise ZeroDivisionError
+        return 0
 
     with pytest.raises(ZeroDivisionError):
         run(
@@ -125,9 +141,10 @@ def test_stopping_real_workers_queues_their_trials_again(
     study = study_of(little_study(search=search))
     stop = threading.Event()
 
-    def tick() -> None:
+    def tick() -> int:
         if sum(trial.state.name == "COMPLETE" for trial in study.trials) >= 2:
             stop.set()
+        return trials_done(study.study)
 
     run_processes(
         study.spec.storage,
