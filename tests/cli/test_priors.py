@@ -12,6 +12,8 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from autometa.storages import ORIGIN, load_study, open_storage, trials_done
+
 Run = Callable[..., Any]
 
 STUDY = """\
@@ -97,6 +99,32 @@ def test_a_fork_names_the_prior_of_the_other_study(storage: str, folder: Path) -
 
     assert search.warm_start == ("results/runs/priors/plain.json",)
     assert Path(search.warm_start[0]).is_file()
+
+
+@pytest.mark.slow
+def test_a_fork_runs_to_its_end(
+    run: Run,
+    storage: str,
+    folder: Path,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A study whose space has changed begins with what the other has found, which stays."""
+    monkeypatch.setenv("AUTOMETA_CACHE", environment["AUTOMETA_CACHE"])
+    (folder / "next.yaml").write_text(STUDY.replace("high: 1.0", "high: 2.0"))
+    short = ["training.outer_steps=16", "episodes.per_table=2", "search.trials=3"]
+    short += ["search.confirm=1", "search.finalists=1", "learner.width=8"]
+    options = [word for setting in short for word in ("--set", setting)]
+
+    done = run("tune", "next.yaml", "--storage", storage, "--fork", "plain", *options)
+
+    assert done.code == 0, done.err
+    opened = open_storage(storage)
+    following = load_study(opened, "next")
+    assert trials_done(following) == 3
+    assert any(str(t.user_attrs.get(ORIGIN)).startswith("portfolio") for t in following.trials)
+    assert len(optuna.load_study(study_name="plain", storage=opened).trials) == 20
+    assert Path("results/runs/next/export").is_dir()
 
 
 def test_a_fork_is_another_study(run: Run, storage: str, folder: Path) -> None:

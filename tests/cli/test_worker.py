@@ -74,7 +74,10 @@ def test_sigterm_ends_a_worker_and_frees_its_trial(
     assert first.startswith("trial 2 ")
     assert process.returncode == 143
     assert err.splitlines()[-1].startswith("autometa: worker 0 stopped after ")
-    assert "RUNNING" not in json.loads(in_finished("show", "tiny", "--json").out)["states"]
+    shown = json.loads(in_finished("show", "tiny", "--json").out)
+    assert "RUNNING" not in shown["states"]
+    assert shown["states"]["WAITING"] == 1
+    assert "interrupted" in json.dumps(shown)
 
 
 def test_an_unknown_study_is_refused(in_finished: Run) -> None:

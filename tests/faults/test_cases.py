@@ -31,6 +31,8 @@ CASES: dict[str, tuple[str, ...]] = {
     ),
     "6 parameters that kill every worker": (
         "search/test_kill.py::test_parameters_that_kill_every_worker_are_given_up",
+        "faults/test_workers.py::"
+        "test_command_goes_on_whatever_number_of_parameters_kill_their_workers",
         "storages/test_reaper.py::test_configuration_that_kills_every_worker_is_given_up",
     ),
     "7 worker frozen, given up, woken": (
@@ -107,9 +109,18 @@ CASES: dict[str, tuple[str, ...]] = {
         "search/test_study.py::test_changed_study_is_refused_with_a_difference",
         "storages/test_ledger.py::test_other_direction_is_refused",
         "test_tune.py::test_changed_space_is_refused_before_anything_is_made",
+        "cli/test_priors.py::test_a_fork_runs_to_its_end",
     ),
     "22 first trials outside of the space": (
         "config/test_space.py::test_defaults_are_moved_into_the_space",
+        "priors/test_spaces.py::test_what_is_dropped_is_listed",
+        "priors/test_spaces.py::test_proposals_are_inside_the_target_space_and_repeat",
+        "priors/test_files.py::test_a_truncated_file_is_refused",
+        "priors/test_files.py::test_a_newer_file_asks_for_a_newer_autometa",
+        "priors/test_files.py::test_a_damaged_source_is_refused",
+        "priors/test_files.py::test_a_larger_file_than_allowed_is_not_written",
+        "priors/test_files.py::test_merging_keeps_each_source_once",
+        "faults/test_fuzz.py::test_no_prior_file_is_a_traceback",
     ),
     "23 OpenML fails, lies or is poisoned": (
         "tables/openml/test_faults.py::test_every_fault_is_overcome_or_told",

@@ -1,4 +1,4 @@
-"""Study files, export folders and tables that nobody meant: refused in a sentence, or accepted.
+"""Study files, exports, priors and tables that nobody meant: refused in a sentence, or accepted.
 
 Examples are drawn from a fixed seed, so that a run says what the run before it said; set
 ``AUTOMETA_FUZZ=N`` for N new ones.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 import os
 import shutil
 import time
@@ -15,16 +16,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import yaml
 from command_line import STUDY
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from autometa.config import read_spec
 from autometa.errors import UserError
 from autometa.export import read_export
 from autometa.export._read import PRETRAINED
+from autometa.priors import StudyPrior
 
 Run = Callable[..., Any]
 
@@ -195,6 +204,54 @@ def test_no_file_of_an_export_is_a_traceback(
     (export / "meta_config.yaml").write_text(config)
 
     _refused_or_accepted(lambda: _read_all(export))
+
+
+def _prior() -> StudyPrior:
+    study = optuna.create_study(
+        study_name="past", sampler=optuna.samplers.RandomSampler(seed=0), direction="maximize"
+    )
+    for _ in range(8):
+        trial = study.ask(_PRIOR_SPACE)
+        study.tell(trial, trial.params["rate"] + trial.params["steps"])
+    return StudyPrior.learn(study, meta_features={"log10 rows": 2.0})
+
+
+_PRIOR_SPACE: dict[str, BaseDistribution] = {
+    "rate": FloatDistribution(1e-3, 1.0, log=True),
+    "steps": IntDistribution(1, 9),
+    "head": CategoricalDistribution(["ridge", "descent", None]),
+}
+
+
+@pytest.fixture(scope="module")
+def prior_text(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A prior file as a study writes it."""
+    path = tmp_path_factory.mktemp("prior") / "prior.json"
+    _prior().save(path)
+    return path.read_text()
+
+
+def _asked(path: Path) -> None:
+    prior = StudyPrior.load(path)
+    prior.explain(_PRIOR_SPACE)
+    for params in prior.suggest(3, _PRIOR_SPACE):
+        for name, value in params.items():
+            assert _PRIOR_SPACE[name]._contains(_PRIOR_SPACE[name].to_internal_repr(value))
+
+
+@_fuzz(80)
+@given(data=st.data())
+def test_no_prior_file_is_a_traceback(data: st.DataObject, prior_text: str, tmp_path: Path) -> None:
+    """Whatever a prior file holds, it proposes inside of the space or is refused."""
+    changed = _changed(json.loads(prior_text)).map(lambda document: json.dumps(document).encode())
+    content = data.draw(_damaged(prior_text.encode()) | changed | st.binary(max_size=60))
+    path = tmp_path / "prior.json"
+    path.write_bytes(content)
+    before = _files(tmp_path)
+
+    _refused_or_accepted(lambda: _asked(path))
+
+    assert _files(tmp_path) == before
 
 
 _SUPPORT = b"size,colour,kind\n" + b"".join(

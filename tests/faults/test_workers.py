@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -13,7 +15,15 @@ import pytest
 from study_workers import wait_for
 
 from autometa.config import StudySpec
-from autometa.storages import REASON, RETRY_OF, list_studies, open_storage, reap_orphans
+from autometa.storages import (
+    POISONED,
+    REASON,
+    RETRY_OF,
+    list_studies,
+    load_study,
+    open_storage,
+    reap_orphans,
+)
 from autometa.storages import trials_done as done_of
 
 # One process holds the server that these tests fork from, which costs seconds to start.
@@ -168,6 +178,50 @@ def test_frozen_worker_that_was_given_up_drops_its_result(
     assert _acknowledged(Path()) == {}
     assert [t.state.name for t in study.trials] == ["FAIL", *["COMPLETE"] * 2]
     assert study.trials[0].user_attrs[REASON] == "worker died"
+
+
+_POISON = """
+import os, sys
+if "worker" in sys.orig_argv:
+    from autometa.learners import OuterLoop
+    train_step = OuterLoop._train_step
+
+    def dying(loop):
+        if loop.learner.config.inner_steps == 2:
+            os.kill(os.getpid(), 9)
+        train_step(loop)
+
+    OuterLoop._train_step = dying
+"""
+
+
+@pytest.mark.slow
+def test_command_goes_on_whatever_number_of_parameters_kill_their_workers(
+    study_file: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Each is given up after three deaths, and the others make a winner."""
+    (tmp_path / "sitecustomize.py").write_text(_POISON)
+    paths = os.pathsep.join([str(tmp_path), environment["PYTHONPATH"]])
+    command = [sys.executable, "-m", "autometa", "tune", study_file.name, "--trials", "6"]
+
+    ended = subprocess.run(
+        [*command, "--workers", "2", "--set", "search.sampler=random", "--seconds", "400"],
+        cwd=study_file.parent,
+        env=environment | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    study = load_study(
+        open_storage(f"journal:{study_file.parent}/results/runs/studies.journal"), "tiny"
+    )
+    assert done_of(study) == 6
+    reasons = [trial.user_attrs.get(REASON) for trial in study.trials]
+    assert reasons.count(POISONED) >= 2
+    assert reasons.count("worker died") == 2 * reasons.count(POISONED)
+    assert {t.params["inner_steps"] for t in study.trials if t.state.name == "COMPLETE"} == {1}
 
 
 def test_exit_within_a_trial_leaves_none_running(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +10,9 @@ import torch
 
 from autometa.config import StudySpec
 from autometa.errors import RunError
-from autometa.evaluation import ScoreSheet
+from autometa.evaluation import ScoreSheet, _baseline_cache
 from autometa.learners import OuterLoop
-from autometa.search import Objective, finalists, set_deadline
+from autometa.search import Objective, _objective, finalists, set_deadline
 from autometa.search._checkpoints import Checkpoints
 from autometa.storages import REASON, RETRY_OF, trials_done
 
@@ -41,6 +42,56 @@ def test_same_seed_gives_identical_trials_at_once_or_in_pieces(
     assert report.reason == "budget"
     assert once.results() == resumed.results()
     assert len(once.results()) == 5
+
+
+def test_a_worker_that_is_stopped_while_baselines_are_scored_asks_for_no_trial(
+    little_study: Callable[..., StudySpec],
+    study_of: Callable[[StudySpec], Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """With a cold cache they take minutes: no trial runs meanwhile, and a signal ends them."""
+    monkeypatch.setenv("AUTOMETA_CACHE", str(tmp_path / "cold"))
+    study = study_of(little_study(search={"trials": 2}))
+    stop = threading.Event()
+    scored: list[str] = []
+    score = _baseline_cache._score
+
+    def stopping(data: Any, names: Any) -> Any:
+        scored.append("a task")
+        stop.set()
+        return score(data, names)
+
+    monkeypatch.setattr(_baseline_cache, "_score", stopping)
+    stopped = study.work(stop=stop)
+    states = [trial.state.name for trial in study.trials]
+    monkeypatch.setattr(_baseline_cache, "_score", score)
+
+    assert (stopped.reason, stopped.finished, len(scored)) == ("stopped", 0, 1)
+    assert states == ["WAITING"]
+    assert study.work().reason == "budget"
+
+
+def test_scoring_a_rung_is_watched_like_an_outer_step(
+    little_study: Callable[..., StudySpec],
+    study_of: Callable[[StudySpec], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A stop that comes while a rung is scored ends the worker before the next batch."""
+    study = study_of(little_study(search={"trials": 2, "pruner": "none"}))
+    stop = threading.Event()
+    score = _objective.score_learner
+
+    def stopping(*arguments: Any, **options: Any) -> Any:
+        stop.set()
+        return score(*arguments, **options)
+
+    monkeypatch.setattr(_objective, "score_learner", stopping)
+    report = study.work(stop=stop)
+
+    assert report.reason == "stopped"
+    assert reasons(study) == ["interrupted"]
+    assert study.trials[0].intermediate_values == {}
 
 
 def test_pruned_trials_end_at_a_rung_and_leave_no_checkpoint(
