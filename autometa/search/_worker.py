@@ -165,7 +165,7 @@ def _run_trial(
         raise
     except BaseException:
         # Ctrl-C in a notebook: the process lives on, so that no reaper would take the trial.
-        fail_and_requeue(study, trial, reason=INTERRUPTED, requeue=True)
+        fail_and_requeue(study, trial, reason=INTERRUPTED)
         raise
     if told is not None:
         _clean_up(study, objective, told)
@@ -180,7 +180,7 @@ def _evaluate(study: optuna.Study, trial: optuna.Trial, objective: Objective) ->
     except optuna.TrialPruned:
         return study.tell(trial, state=TrialState.PRUNED)
     except TrialInterrupted:
-        fail_and_requeue(study, trial, reason=INTERRUPTED, requeue=True)
+        fail_and_requeue(study, trial, reason=INTERRUPTED)
         return None
     except _FAILURES as error:
         trial.set_user_attr(REASON, f"{type(error).__name__}: {error}")

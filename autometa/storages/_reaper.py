@@ -128,9 +128,9 @@ def reap_orphans(
 
 
 def fail_and_requeue(
-    study: optuna.Study, trial: optuna.Trial | FrozenTrial, *, reason: str, requeue: bool
+    study: optuna.Study, trial: optuna.Trial | FrozenTrial, *, reason: str
 ) -> bool:
-    """Fails a running trial of this worker for a reason and, if wanted, queues it once more.
+    """Fails a running trial of this worker for a reason and queues it once more.
 
     For what is not the parameters' fault, such as a signal: the new trial has the same number of
     retries behind it. Parameters that were not chosen yet are not queued.
@@ -139,7 +139,6 @@ def fail_and_requeue(
         study: the trial's study.
         trial: a trial that this process runs.
         reason: kept as the user attribute ``REASON``.
-        requeue: whether the parameters are put back into the queue.
 
     Returns:
         Whether the trial was failed here; False when it had been finished meanwhile, for
@@ -148,7 +147,7 @@ def fail_and_requeue(
     frozen = study._storage.get_trial(trial._trial_id)
     if frozen.state.is_finished() or not _fail(study, frozen, reason):
         return False
-    if requeue and _params(frozen):
+    if _params(frozen):
         _enqueue_again(study, frozen, retries=_retries(frozen))
     return True
 

@@ -26,9 +26,8 @@ ORIGIN = "autometa:origin"
 WORKER_DIED = "worker died"
 POISONED = "poisoned"
 INTERRUPTED = "interrupted"
-OVER_BUDGET = "over budget"
 
-NOT_COUNTED = frozenset({WORKER_DIED, INTERRUPTED, OVER_BUDGET})
+NOT_COUNTED = frozenset({WORKER_DIED, INTERRUPTED})
 """Reasons that say nothing about the parameters: the study's trial budget is not charged."""
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)

@@ -401,7 +401,7 @@ def _lose(study: Any) -> None:
     """Does what a reaper on another host does to a worker that was silent for too long."""
     from autometa.storages import fail_and_requeue
 
-    fail_and_requeue(study, study.trials[0], reason="worker died", requeue=True)
+    fail_and_requeue(study, study.trials[0], reason="worker died")
 
 
 def test_worker_refuses_tables_that_have_changed(

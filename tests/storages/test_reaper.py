@@ -13,7 +13,6 @@ from optuna.trial import TrialState, create_trial
 from autometa.storages import (
     INTERRUPTED,
     ORIGIN,
-    OVER_BUDGET,
     POISONED,
     REASON,
     RETRIES,
@@ -233,7 +232,6 @@ def test_reaper_that_died_halfway_is_made_good_later(
         (TrialState.FAIL, POISONED, True),
         (TrialState.FAIL, WORKER_DIED, False),
         (TrialState.FAIL, INTERRUPTED, False),
-        (TrialState.FAIL, OVER_BUDGET, False),
         (TrialState.RUNNING, None, False),
         (TrialState.WAITING, None, False),
     ],
@@ -241,7 +239,7 @@ def test_reaper_that_died_halfway_is_made_good_later(
 def test_budget_counts_what_the_trial_itself_brought_about(
     state: TrialState, reason: str | None, expected: bool
 ) -> None:
-    """Lost, interrupted and cut-off trials are free; own failures are not."""
+    """Lost and interrupted trials are free; own failures are not."""
     trial = create_trial(
         state=state,
         value=1.0 if state == TrialState.COMPLETE else None,
@@ -256,8 +254,8 @@ def test_interrupted_trial_is_queued_again_free_of_charge(study: optuna.Study) -
     study.enqueue_trial({"x": 0.5}, user_attrs={RETRIES: 1, ORIGIN: "default"})
     trial = study.ask()
 
-    first = fail_and_requeue(study, trial, reason=INTERRUPTED, requeue=True)
-    again = fail_and_requeue(study, trial, reason=INTERRUPTED, requeue=True)
+    first = fail_and_requeue(study, trial, reason=INTERRUPTED)
+    again = fail_and_requeue(study, trial, reason=INTERRUPTED)
     reap_orphans(study)
 
     assert (first, again) == (True, False)
@@ -266,17 +264,6 @@ def test_interrupted_trial_is_queued_again_free_of_charge(study: optuna.Study) -
     assert retry.user_attrs == {RETRY_OF: 0, RETRIES: 1, ORIGIN: "default"}
     assert trials_done(study) == 0
     assert study.ask().suggest_float("x", 0, 1) == 0.5
-
-
-def test_trial_beyond_the_budget_is_not_queued(study: optuna.Study) -> None:
-    """Without requeue the trial is failed only."""
-    trial = study.ask()
-    trial.suggest_float("x", 0, 1)
-
-    fail_and_requeue(study, trial, reason=OVER_BUDGET, requeue=False)
-
-    assert [item.state.name for item in study.trials] == ["FAIL"]
-    assert trials_done(study) == 0
 
 
 def test_reaping_an_in_memory_study_needs_no_file() -> None:
