@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from pyarrow import parquet
 
 import autometa
@@ -24,6 +25,7 @@ from autometa.errors import UserError
 from autometa.evaluation import EvaluationTask, ScoreSheet, _baseline_cache, score_baselines
 from autometa.export import read_export
 from autometa.learners import OuterLoop, build_learner
+from autometa.priors import StudyPrior
 from autometa.search import (
     Confirmed,
     _confirm,
@@ -261,3 +263,19 @@ def _put_under_its_key(task: EvaluationTask, old: Path) -> None:
 
 def _plain(tensors: dict[str, torch.Tensor]) -> dict[str, list[float]]:
     return {name: tensor.tolist() for name, tensor in tensors.items()}
+
+
+def test_an_old_prior_proposes_what_it_did() -> None:
+    """Its source is whole, and the first proposal is the same."""
+    prior = StudyPrior.load(SAMPLES / "prior.json")
+    space = {
+        "rate": FloatDistribution(1e-3, 1.0, log=True),
+        "steps": IntDistribution(1, 9),
+        "head": CategoricalDistribution(["ridge", "descent", None]),
+    }
+
+    [source] = prior.sources
+    [first] = prior.suggest(1, space)
+
+    assert (source.name, source.trials, source.meta_features) == ("old", 12, {"log10 rows": 2.0})
+    assert first == {"rate": pytest.approx(0.001), "steps": 3, "head": "ridge"}
