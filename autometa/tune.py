@@ -22,7 +22,7 @@ from autometa.config import StudySpec, spec_from_dict
 from autometa.errors import StoppedError, UserError
 from autometa.evaluation import ScoreSheet
 from autometa.export import Export, read_export
-from autometa.report import publish_report
+from autometa.report import publish_notes, publish_report
 from autometa.search import (
     FINALISTS,
     Confirmed,
@@ -198,6 +198,7 @@ class _Run:
         ):
             self._search(spent)
             self._stop_if_asked("during the search")
+            self._show_search()
             confirmed = self._confirm(spent)
             self._stop_if_asked("during the confirmation")
             spent.close()  # the card tells the seconds up to here
@@ -300,6 +301,16 @@ class _Run:
                 on_tick=tick,
             )
         tick()
+
+    def _show_search(self) -> None:
+        """Lets the dashboard show the search while its finalists are trained again.
+
+        Not where the study has had a winner: what is shown then is of the whole study.
+        """
+        with storage_errors(self.study._storage):
+            is_won = WINNER in self.study.user_attrs
+        if not is_won:
+            publish_notes(self.study, self.folder)
 
     def _confirm(self, spent: SpentSeconds) -> list[Confirmed]:
         with storage_errors(self.study._storage):

@@ -1,4 +1,4 @@
-"""``autometa report``: one page about a study."""
+"""``autometa report``: one page about a study, and its notes in the dashboard."""
 
 from __future__ import annotations
 
@@ -21,8 +21,11 @@ def report(
     ] = None,
     storage: StorageOption = None,
 ) -> None:
-    """Write one self-contained page about a study, finished or not."""
-    from autometa.report import gather, write_report
+    """Write one self-contained page about a study, finished or not.
+
+    What the dashboard shows beside its own pages, notes and pictures, is written again too.
+    """
+    from autometa.report import gather, publish_notes, write_report
     from autometa.storages import load_study, open_storage, run_folder_of
 
     hush_optuna()
@@ -38,4 +41,5 @@ def report(
             f"{target} could not be written ({error.strerror or error}): free space or choose "
             "another file"
         ) from error
+    publish_notes(opened, run_folder_of(study), evidence=evidence)
     tell(str(target))

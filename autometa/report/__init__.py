@@ -8,6 +8,7 @@ from autometa.report._figures import pictures as pictures
 from autometa.report._importance import importances as importances
 from autometa.report._page import report_html as report_html
 from autometa.report._page import write_report as write_report
+from autometa.report._publish import publish_notes as publish_notes
 from autometa.report._publish import publish_report as publish_report
 from autometa.report._words import ROLE_NOTES as ROLE_NOTES
 
@@ -19,6 +20,7 @@ __all__ = [
     "gather",
     "importances",
     "pictures",
+    "publish_notes",
     "publish_report",
     "report_html",
     "write_report",

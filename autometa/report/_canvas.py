@@ -16,9 +16,11 @@ GREY: Final = "#8a8f98"
 LAYOUT: Final[Mapping[str, Any]] = {
     "template": "plotly_white",
     "font": {"family": "system-ui, sans-serif", "size": 13},
-    "margin": {"l": 60, "r": 20, "t": 40, "b": 50},
+    "margin": {"l": 60, "r": 40, "t": 40, "b": 50},
     "height": 380,
     "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0.0},
+    # In a row the buttons would lie on the legend of a narrow page.
+    "modebar": {"orientation": "v"},
 }
 _MOST_CHARACTERS = 34
 

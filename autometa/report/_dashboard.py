@@ -1,4 +1,4 @@
-"""What the Optuna dashboard shows of a finished study beside its own pages.
+"""What the Optuna dashboard shows of a study beside its own pages.
 
 A note on the study and on each confirmed trial, the pictures as cards, and the winner's card,
 configuration and scores as artifacts. All of it is written again under the same names when the
@@ -11,7 +11,7 @@ import hashlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import optuna
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
@@ -19,26 +19,13 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 
 from autometa.evaluation import verdicts
 from autometa.export import drawing, markdown_table
+from autometa.report._asked import family_counts
+from autometa.report._cards import cards
 from autometa.report._evidence import Evidence, Winner
-from autometa.report._figures import pictures
 from autometa.report._past import past_words
-from autometa.report._words import interval
+from autometa.report._words import interval, listed
 from autometa.search import LEARNER_METHOD
 
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
-
-_CARDS: Final = {
-    "per_table": "Points over the best baseline, by table",
-    "adaptation": "Accuracy by inner steps",
-    "rungs": "Values at the rungs",
-    "first_and_confirmed": "Values in the search, and confirmed",
-    "calibration": "Calibration",
-    "trust": "Trials led by past studies, and trust in these",
-}
-"""Pictures that become cards, with their titles."""
-_CARD_HEIGHT: Final = 440
-"""Pixels that the dashboard gives to a card; what is below them it cuts off."""
 _FILES: Final = ("card.md", "meta_config.yaml")
 _SCORES: Final = "scores.csv"
 
@@ -57,9 +44,8 @@ def annotate(study: optuna.Study, evidence: Evidence, *, artifacts: Path) -> Non
     from optuna_dashboard import save_note, save_plotly_graph_object
 
     save_note(study, study_note(evidence))
-    for name, figure in pictures(evidence).items():
-        if name in _CARDS:
-            save_plotly_graph_object(study, as_card(figure, _CARDS[name]), graph_object_id=name)
+    for name, figure in cards(evidence).items():
+        save_plotly_graph_object(study, figure, graph_object_id=name)
     trials = study.get_trials(deepcopy=False)
     for number, values in evidence.confirmed_values().items():
         # A trial that is finished takes a note only as one that could still run.
@@ -70,35 +56,20 @@ def annotate(study: optuna.Study, evidence: Evidence, *, artifacts: Path) -> Non
         _upload(study, evidence.winner, FileSystemArtifactStore(artifacts))
 
 
-def as_card(figure: Figure, title: str) -> Figure:
-    """Returns a picture as the dashboard can show it: titled, and readable where it is narrow.
-
-    A card has no heading of its own, and Plotly's row of buttons would lie on a legend above.
-    """
-    from plotly.graph_objects import Figure
-
-    card = Figure(figure)
-    card.update_layout(
-        title={"text": title, "x": 0.0, "xanchor": "left", "font": {"size": 15}, "pad": {"l": 8}},
-        legend={"orientation": "h", "yanchor": "top", "y": -0.22, "x": 0.0},
-        modebar={"orientation": "v"},
-        margin={"r": 50, "b": 90},
-        height=_CARD_HEIGHT,
-    )
-    return card
-
-
 def study_note(evidence: Evidence) -> str:
     """Returns the note on a study: its goal, what was found, and how to use it; Markdown."""
     spec, winner = evidence.spec, evidence.winner
-    tables = "" if winner is None else _roles(winner)
+    families = {} if winner is None else family_counts(winner)
+    counted = listed(f"{count} {role}" for role, count in families.items())
     parts = [
         f"# {evidence.name}",
         "The value of a trial is the mean, over validation families and shots, of logistic "
         "regression's log-loss minus the learner's, in nats: above zero is better. It chooses, and "
         "is not the score to quote.",
         f"{evidence.progress.done} of {evidence.progress.budget} trials are done, in "
-        f"{evidence.seconds:.0f} seconds.{tables}",
+        f"{evidence.seconds:.0f} seconds."
+        + (f" Families: {counted}." if counted else "")
+        + ("" if winner is not None else " There is no winner yet."),
         *([] if evidence.past is None else [" ".join(past_words(evidence.past))]),
     ]
     if winner is not None:
@@ -125,15 +96,6 @@ def trial_note(evidence: Evidence, number: int, values: Sequence[float]) -> str:
         + (" **This trial won.**" if won else "")
         + "\n"
     )
-
-
-def _roles(winner: Winner) -> str:
-    counts: dict[str, int] = {}
-    for entry in winner.provenance.get("families_seen", []):
-        counts[entry["role"]] = counts.get(entry["role"], 0) + 1
-    if not counts:
-        return ""
-    return " Families: " + ", ".join(f"{count} {role}" for role, count in counts.items()) + "."
 
 
 def _scores(winner: Winner) -> str:

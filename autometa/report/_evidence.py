@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 
-from autometa.config import LearnerConfig, StudySpec
+from autometa.config import LEARNER_PARAMETER, LearnerConfig, StudySpec
 from autometa.errors import UserError
 from autometa.evaluation import ScoreSheet
 from autometa.export import read_export
@@ -68,8 +68,8 @@ class Evidence:
         rungs: how well each rung foretells the end.
         importances: learner -> meta-parameter -> importance.
         seconds: what the study has taken.
-        peak_mib: most memory that a worker has had by the end of a completed trial; None where it
-            is not known.
+        peak_mib: most memory that a worker has had by the end of a trial; None where it is not
+            known.
         past: what earlier studies had to do with it; None where it began without.
         winner: None before the end.
     """
@@ -85,6 +85,20 @@ class Evidence:
     peak_mib: float | None
     past: Past | None
     winner: Winner | None
+
+    def first_values(self) -> dict[int, float]:
+        """Returns the value at the first rung, in nats, of each trial that reached it."""
+        rung = self.spec.training.rungs[0]
+        return {number: curve[rung] for number, curve in self.curves.items() if rung in curve}
+
+    def reached(self, learner: str) -> pd.DataFrame:
+        """Returns the rows of a learner's trials that reached the first rung."""
+        if self.trials.empty:
+            return self.trials
+        frame = self.trials[self.trials["trial"].isin(self.first_values())]
+        if frame.empty or not self.spec.space.is_conditional:
+            return frame
+        return frame[frame[f"params.{LEARNER_PARAMETER}"] == learner]
 
     def confirmed_values(self) -> dict[int, list[float]]:
         """Returns the values of each finalist with fresh seeds, in nats; empty before the end."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autometa.report._evidence import Evidence
+from autometa.report._parallel import parallel_coordinates
+from autometa.report._per_table import per_table
 from autometa.report._search_figures import (
     first_and_confirmed,
     importance,
-    parallel_coordinates,
     rung_curves,
     trust,
 )
-from autometa.report._winner_figures import adaptation, calibration, per_table
+from autometa.report._winner_figures import adaptation, calibration
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

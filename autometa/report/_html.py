@@ -25,7 +25,12 @@ th, td { padding: 4px 10px; border-bottom: 1px solid #e8ebef; text-align: right;
 th { color: #5b6169; font-weight: 600; } tr.ours { background: #eaf2fa; font-weight: 600; }
 code, pre { font: 13px/1.45 ui-monospace, monospace; background: #f4f6f8; }
 pre { padding: 10px 14px; overflow-x: auto; } code { padding: 1px 4px; }
+.wide { min-width: 760px; } summary { cursor: pointer; }
+.modebar-container { opacity: 0; } .js-plotly-plot:hover .modebar-container,
+.js-plotly-plot:focus-within .modebar-container { opacity: 1; }
 """
+_BUTTONS = ["select2d", "lasso2d", "autoScale2d"]
+"""Buttons of Plotly that do nothing for these pictures."""
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -71,6 +76,11 @@ def commands(lines: Sequence[str]) -> str:
     return f"<pre>{escape(chr(10).join(lines))}</pre>"
 
 
+def folded(title: str, html: str) -> str:
+    """Returns HTML that is shown when its title is clicked."""
+    return f"<details><summary>{escape(title)}</summary>\n{html}\n</details>"
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, ours: Sequence[int] = ()) -> str:
     """Returns a table of plain texts.
 
@@ -89,7 +99,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, ours: Sequenc
     return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
 
 
-def picture_section(title: str, caption: str, figure: Figure, name: str) -> str:
+def picture_section(
+    title: str, caption: str, figure: Figure, name: str, *, is_wide: bool = False
+) -> str:
     """Returns a heading, what a picture shows, and the picture; HTML.
 
     Args:
@@ -97,6 +109,7 @@ def picture_section(title: str, caption: str, figure: Figure, name: str) -> str:
         caption: what the picture shows.
         figure: the picture; the page has Plotly's script already.
         name: of the picture in the page.
+        is_wide: whether it keeps a width that it can be read at, and is scrolled on a narrow page.
     """
     from plotly.io import to_html
 
@@ -105,6 +118,8 @@ def picture_section(title: str, caption: str, figure: Figure, name: str) -> str:
         include_plotlyjs=False,
         full_html=False,
         div_id=f"picture-{name}",
-        config={"displaylogo": False, "responsive": True},
+        config={"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": _BUTTONS},
     )
+    if is_wide:
+        html = f'<div class="scroll"><div class="wide">{html}</div></div>'
     return section(title, paragraph(caption, style="quiet"), html)

@@ -8,12 +8,12 @@ from pathlib import Path
 from autometa.atomic import write_atomically
 from autometa.evaluation import verdicts
 from autometa.export import drawing
+from autometa.report._asked import asked_section, reproduce_section
 from autometa.report._evidence import Evidence
 from autometa.report._figures import pictures
-from autometa.report._html import bullets, commands, document, paragraph, section
+from autometa.report._html import document, paragraph
 from autometa.report._search_page import search_sections
 from autometa.report._winner_page import winner_sections
-from autometa.report._words import dimension, listed, pairs
 from autometa.search import LEARNER_METHOD
 
 
@@ -39,10 +39,10 @@ def report_html(evidence: Evidence) -> str:
     sections = [
         f"<h1>{escape(evidence.name)}</h1>",
         paragraph(_lead(evidence), style="lead"),
-        _asked(evidence),
+        asked_section(evidence),
         *([] if evidence.winner is None else winner_sections(evidence.winner, figures)),
         *search_sections(evidence, figures),
-        _reproduce(evidence),
+        reproduce_section(evidence),
     ]
     return document(f"autometa: {evidence.name}", sections)
 
@@ -55,36 +55,3 @@ def _lead(evidence: Evidence) -> str:
     return f"Trial {winner.trial} won, of {progress.done}. " + " ".join(
         verdicts(winner.sheet, learner=LEARNER_METHOD, drawn=drawn)
     )
-
-
-def _asked(evidence: Evidence) -> str:
-    spec = evidence.spec
-    lines = [
-        f"Search space of {learner}: "
-        + "; ".join(f"{field} {dimension(item)}" for field, item in branch.items())
-        for learner, branch in spec.space.branches.items()
-    ]
-    episodes = spec.episodes
-    lines += [
-        f"Episodes: {listed(episodes.shots)} labelled rows per class, up to {episodes.ways} "
-        f"classes, {episodes.per_table} per table, {' and '.join(episodes.settings)}.",
-        f"Training: {spec.training.outer_steps} outer steps, scored at "
-        f"{listed(spec.training.rungs)}.",
-        f"Budget: {spec.search.trials} trials, {spec.search.seconds:g} seconds; sampler "
-        f"{spec.search.sampler}, pruner {spec.search.pruner}, seed {spec.search.seed}.",
-    ]
-    return section("What was asked", bullets(lines))
-
-
-def _reproduce(evidence: Evidence) -> str:
-    lines = [f"autometa show {evidence.name}", f"autometa dashboard {evidence.name}"]
-    parts = []
-    if evidence.winner is not None:
-        provenance = evidence.winner.provenance
-        lines.append(f"autometa export {evidence.name} -o my_classifier")
-        versions = ", ".join(f"{name} {value}" for name, value in provenance["versions"].items())
-        parts = [
-            paragraph(f"Versions: {versions}."),
-            paragraph(f"Seeds: {pairs(provenance['seeds'])}. Made {provenance['created']}."),
-        ]
-    return section("How to go on, and how to reproduce it", commands(lines), *parts)

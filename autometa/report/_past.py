@@ -56,11 +56,12 @@ def past_words(past: Past) -> list[str]:
     purse = past.purse
     names = past.sources[:_MOST_NAMED]
     more = len(past.sources) - len(names)
+    waiting = f"; {purse.open} cannot be told yet" if purse.open else ""
     return [
         f"It began with what {counted(len(past.sources), 'past study', 'past studies')} taught "
         f"({listed(names)}{f' and {more} more' if more > 0 else ''}), which led "
         f"{counted(len(past.led), 'trial', 'trials')}.",
-        f"{purse.won} of these were better than the middle one of the other trials by then, "
-        f"{purse.lost} were not, {purse.open} are open; those that were not, less those that were, "
-        f"can never be more than {purse.size}.",
+        f"Of these, {purse.won} did better than the median of the other trials until then and "
+        f"{purse.lost} did not{waiting}. Once {purse.size} more have been lost than won, the past "
+        "proposes no more.",
     ]

@@ -1,26 +1,17 @@
-"""Pictures of the search: rungs, confirmation, and the meta-parameters of its trials."""
+"""Pictures of the search: rungs, confirmation, the past, and which meta-parameters matter."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from autometa.report._canvas import BLUE, GREY, ORANGE, canvas, shown
 from autometa.report._evidence import Evidence
-from autometa.report._words import is_gap
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-_LOGARITHMIC_RATIO = 30.0
-"""Numbers that span more than this factor are drawn on a logarithmic axis."""
-_TICKS = 5
-_FOOT = 0.12
-"""Share of an axis below its smallest number, for trials that did not draw it."""
-_NOT_DRAWN = "not drawn"
 
 
 def rung_curves(evidence: Evidence) -> Figure | None:
@@ -53,8 +44,7 @@ def trust(evidence: Evidence) -> Figure | None:
     past = evidence.past
     if past is None:
         return None
-    rung = evidence.spec.training.rungs[0]
-    values = {number: curve[rung] for number, curve in evidence.curves.items() if rung in curve}
+    values = evidence.first_values()
     figure = canvas(
         height=520,
         xaxis={"title": "trial", "anchor": "y2"},
@@ -124,98 +114,5 @@ def importance(evidence: Evidence) -> Figure | None:
     return figure
 
 
-def parallel_coordinates(evidence: Evidence) -> Figure | None:
-    """Draws every trial that reached the first rung through its meta-parameters to its value.
-
-    Lines on common axes, and not Plotly's own kind of picture, which a browser without WebGL
-    does not draw.
-    """
-    from plotly.colors import sample_colorscale
-
-    rung = evidence.spec.training.rungs[0]
-    values = {number: curve[rung] for number, curve in evidence.curves.items() if rung in curve}
-    frame = evidence.trials[evidence.trials["trial"].isin(values)]
-    columns = [name for name in frame.columns if name.startswith("params.")]
-    if len(frame) < 2 or not columns:
-        return None
-    value_N = np.array([values[number] for number in frame["trial"]])
-    axes = [_axis(name.removeprefix("params."), list(frame[name])) for name in columns]
-    axes.append(_axis(f"value at {rung}", value_N.tolist()))
-    shares_N = value_N.argsort().argsort() / (len(value_N) - 1)
-    figure = canvas(height=430, margin={"l": 70, "r": 70, "t": 70, "b": 30}, showlegend=False)
-    # The best last, so that they lie on top.
-    for place in value_N.argsort():
-        figure.add_scatter(
-            x=list(range(len(axes))),
-            y=[axis.places[place] for axis in axes],
-            mode="lines",
-            line={"color": sample_colorscale("Viridis", [1 - shares_N[place]])[0], "width": 1.5},
-            hovertext=f"trial {frame['trial'].iloc[place]}: {value_N[place]:+.4f}",
-            hoverinfo="text",
-        )
-    for number, axis in enumerate(axes):
-        figure.add_vline(x=number, line={"color": GREY, "width": 1})
-        figure.add_annotation(x=number, y=1.1, text=f"<b>{axis.name}</b>", showarrow=False)
-        for text, place in axis.ticks.items():
-            figure.add_annotation(
-                x=number,
-                y=place,
-                text=text,
-                showarrow=False,
-                xanchor="right",
-                font={"size": 11},
-                xshift=-3,
-                bgcolor="rgba(255, 255, 255, 0.7)",
-            )
-    figure.update_xaxes(visible=False)
-    figure.update_yaxes(visible=False, range=[-0.08, 1.16])
-    return figure
-
-
 def _repeated(names: Iterable[str], counts: Iterable[int]) -> list[str]:
     return [name for name, count in zip(names, counts, strict=True) for _ in range(count)]
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """An axis of the parallel coordinates: where trials and ticks are on it, between 0 and 1."""
-
-    name: str
-    places: list[float]
-    ticks: dict[str, float]
-
-
-def _axis(name: str, values: list[Any]) -> _Axis:
-    """Returns the axis of a meta-parameter; what a trial did not draw is at its foot."""
-    known = [value for value in values if not is_gap(value)]
-    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in known):
-        words = sorted({_word(value) for value in values})
-        ticks = {word: (place + 0.5) / len(words) for place, word in enumerate(words)}
-        return _Axis(shown(name), [ticks[_word(value)] for value in values], ticks)
-    low, high = float(min(known)), float(max(known))
-    is_logarithmic = low > 0 and high / low > _LOGARITHMIC_RATIO
-    foot = _FOOT if len(known) < len(values) else 0.0
-
-    def place_of(value: float) -> float:
-        if high == low:
-            return 0.5
-        share = (value - low) / (high - low)
-        if is_logarithmic:
-            share = float(np.log(value / low) / np.log(high / low))
-        return foot + (1 - foot) * share
-
-    marks = sorted({float(value) for value in known})
-    if len(marks) > _TICKS:
-        marks = (np.geomspace if is_logarithmic else np.linspace)(low, high, _TICKS).tolist()
-    ticks = {_word(mark): place_of(mark) for mark in marks}
-    if foot:
-        ticks[_NOT_DRAWN] = 0.0
-    return _Axis(
-        shown(name), [0.0 if is_gap(value) else place_of(float(value)) for value in values], ticks
-    )
-
-
-def _word(value: object) -> str:
-    if is_gap(value):
-        return _NOT_DRAWN
-    return f"{value:.3g}" if isinstance(value, float) else shown(value)

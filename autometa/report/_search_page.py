@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from autometa.report._evidence import Evidence
 from autometa.report._html import paragraph, picture_section, section, table
+from autometa.report._importance import FEWEST_TRIALS
+from autometa.report._parallel import drawn_learner
 from autometa.report._past import past_words
-from autometa.report._words import interval, is_gap, shown
+from autometa.report._words import interval, is_gap, listed, shown
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -23,8 +25,8 @@ _PICTURES = {
     ),
     "parallel": (
         "All trials",
-        "Every trial that reached the first rung, through its meta-parameters to its value there; "
-        "the darker, the better.",
+        "Every trial{} that reached the first rung, through its meta-parameters to its value "
+        "there; the darker, the better.",
     ),
 }
 
@@ -60,12 +62,33 @@ def search_sections(evidence: Evidence, figures: Mapping[str, Figure]) -> list[s
     return [
         section("The search", *parts),
         *(
-            picture_section(title, caption, figures[name], name)
-            for name, (title, caption) in _PICTURES.items()
+            picture_section(
+                title, _caption(name, evidence), figures[name], name, is_wide=name == "parallel"
+            )
+            for name, (title, _) in _PICTURES.items()
             if name in figures
         ),
         *_past(evidence, figures),
     ]
+
+
+def _caption(name: str, evidence: Evidence) -> str:
+    """Returns what a picture shows, with what of this study it leaves out."""
+    caption = _PICTURES[name][1]
+    if name == "parallel":
+        is_one_of_many = evidence.spec.space.is_conditional
+        return caption.format(f" of {drawn_learner(evidence)}" if is_one_of_many else "")
+    if name == "importance":
+        few = [
+            f"{learner} ({len(evidence.reached(learner))})"
+            for learner, branch in evidence.spec.space.branches.items()
+            if branch and len(evidence.reached(learner)) < FEWEST_TRIALS
+        ]
+        if few:
+            caption += (
+                f" Too few trials reached it, less than {FEWEST_TRIALS}, to tell for {listed(few)}."
+            )
+    return caption
 
 
 def _memory(evidence: Evidence) -> str:
@@ -95,12 +118,13 @@ def _leaderboard(evidence: Evidence) -> str:
     if frame.empty:
         return paragraph("No trials yet.")
     parameters = [name for name in frame.columns if name.startswith("params.")]
-    header = ["trial", "state", "value", "points over the best baseline", "seconds"]
+    header = ["trial", "state", "origin", "value", "points over the best baseline", "seconds"]
     header += [name.removeprefix("params.") for name in parameters]
     rows = [
         [
             str(row["trial"]),
             str(row["state"]).lower(),
+            str(row["origin"]),
             shown(row["value"], "{:+.4f}"),
             "-"
             if is_gap(row["advantage"])

@@ -19,8 +19,9 @@ _REFERENCE = "logistic_regression"
 _PICTURES = {
     "per_table": (
         "On each table",
-        "Points of accuracy over the best single baseline on each table, with 95 % intervals over "
-        "its episodes.",
+        "Points of accuracy over the single baseline that is best over all tables, for each number "
+        "K of labelled rows per class, with 95 % intervals over episodes. Beside the name, the "
+        "mean.",
     ),
     "calibration": (
         "Calibration",
@@ -29,8 +30,8 @@ _PICTURES = {
     ),
     "adaptation": (
         "Adaptation",
-        "Accuracy on the confirm tables after so many steps of the inner loop, with the weights as "
-        "they are.",
+        "Accuracy and log-loss on the confirm tables after so many steps of the inner loop, with "
+        "the weights as they are.",
     ),
     "first_and_confirmed": (
         "First and confirmed values",

@@ -16,11 +16,11 @@ from autometa.search._finalists import chosen_finalists as chosen_finalists
 from autometa.search._objective import ACCURACY as ACCURACY
 from autometa.search._objective import ADVANTAGE as ADVANTAGE
 from autometa.search._objective import LEARNER_METHOD as LEARNER_METHOD
-from autometa.search._objective import PEAK_MIB as PEAK_MIB
 from autometa.search._objective import SECONDS as SECONDS
 from autometa.search._objective import Objective as Objective
 from autometa.search._objective import advantage_over_best as advantage_over_best
 from autometa.search._objective import train_candidate as train_candidate
+from autometa.search._peak import PEAK_MIB as PEAK_MIB
 from autometa.search._processes import run_processes as run_processes
 from autometa.search._progress import Progress as Progress
 from autometa.search._progress import leaderboard as leaderboard
@@ -38,6 +38,7 @@ from autometa.search._study import load_spec as load_spec
 from autometa.search._study import prepare_study as prepare_study
 from autometa.search._study import require_same_tables as require_same_tables
 from autometa.search._study import set_deadline as set_deadline
+from autometa.search._study import spec_without_storage as spec_without_storage
 from autometa.search._threads import one_thread as one_thread
 from autometa.search._ticker import Ticker as Ticker
 from autometa.search._warm_start import WarmStart as WarmStart
@@ -108,6 +109,7 @@ __all__ = [
     "select",
     "set_deadline",
     "snapshot",
+    "spec_without_storage",
     "train_candidate",
     "warm_start_for",
     "warm_start_of",

@@ -26,7 +26,7 @@ from autometa.logging import get_logger
 from autometa.search._checkpoints import Checkpoints
 from autometa.search._data import REFERENCE, StudyData
 from autometa.search._device import resolve_device
-from autometa.search._peak import peak_mib
+from autometa.search._peak import note_peak
 from autometa.search._space import candidate_config, config_hash, suggest
 from autometa.search._threads import one_thread
 from autometa.storages import WORKER, stamp_trial
@@ -41,8 +41,6 @@ ACCURACY = "autometa:accuracy"
 CONFIG_HASH = "autometa:config_hash"
 CONFIG = "autometa:config"
 SECONDS = "autometa:train_seconds"
-PEAK_MIB = "autometa:peak_mib"
-"""Most memory that the worker of a completed trial has held at once, since it began."""
 
 _DIGITS = 6
 """Significant digits of reported values: more overflow the dashboard's cards and mean nothing."""
@@ -233,6 +231,7 @@ class Objective:
         def on_rung(rung: Rung) -> None:
             trial.report(rung.value, step=rung.step)
             if rung.step != rungs[-1] and trial.should_prune():
+                note_peak(trial)
                 raise optuna.TrialPruned(f"behind the other trials at outer step {rung.step}")
 
         last = train_candidate(
@@ -247,8 +246,7 @@ class Objective:
         )
         assert last.sheet is not None
         trial.set_user_attr(SECONDS, round(time.monotonic() - started, 3))
-        if (peak := peak_mib()) is not None:
-            trial.set_user_attr(PEAK_MIB, round(peak, 1))
+        note_peak(trial)
         for key, value in self._summary(last.sheet).items():
             trial.set_user_attr(key, value)
         return last.value

@@ -5,7 +5,21 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import optuna
+
+PEAK_MIB = "autometa:peak_mib"
+"""Most memory that the worker of a trial has held at once, since it began."""
+
 _STATUS = Path("/proc/self/status")
+
+
+def note_peak(trial: optuna.Trial) -> None:
+    """Writes down at the end of a trial what its worker has held, where the system tells it.
+
+    Not inside a limit of memory that the trial may just have reached.
+    """
+    if (peak := peak_mib()) is not None:
+        trial.set_user_attr(PEAK_MIB, round(peak, 1))
 
 
 def peak_mib() -> float | None:

@@ -30,6 +30,7 @@ from autometa.search._objective import (
     NonFiniteValueError,
     Objective,
 )
+from autometa.search._peak import note_peak
 from autometa.search._processes import has_lost_parent, has_parent
 from autometa.search._samplers import build_pruner, build_sampler
 from autometa.search._space import candidate_config
@@ -183,6 +184,7 @@ def _evaluate(study: optuna.Study, trial: optuna.Trial, objective: Objective) ->
         fail_and_requeue(study, trial, reason=INTERRUPTED)
         return None
     except _FAILURES as error:
+        note_peak(trial)
         trial.set_user_attr(REASON, f"{type(error).__name__}: {error}")
         _logger.warning("trial %d failed: %s", trial.number, error)
         return study.tell(trial, state=TrialState.FAIL)

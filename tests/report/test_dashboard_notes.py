@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
+import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import optuna
 import optuna_dashboard
+import pandas as pd
 import pytest
 from chromium import rendered_text
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta
 from optuna_dashboard import get_note
 
-from autometa.report import Evidence, annotate
+from autometa.config import StudySpec
+from autometa.errors import StoppedError
+from autometa.evaluation import ScoreSheet
+from autometa.report import Evidence, annotate, publish_notes
+from autometa.report._cards import cards
+from autometa.report._per_table import table_advantages
 from autometa.search import LEARNER_METHOD
-from autometa.storages import ARTIFACTS_FOLDER
-from autometa.tune import TuneResult
+from autometa.storages import ARTIFACTS_FOLDER, load_study, open_storage
+from autometa.tune import TuneResult, tune
 
 
 class _Silent(WSGIRequestHandler):
@@ -82,17 +90,74 @@ def test_artifacts_are_there_once(
     assert len(get_all_artifact_meta(study)) == len(names) + 1
 
 
-def test_a_browser_shows_note_and_cards(address: str, study: optuna.Study) -> None:
-    """The page of the study, as Chromium renders it, has the note's words and the pictures."""
+def test_a_card_of_many_tables_has_the_ends_alone(evidence: Evidence) -> None:
+    """Above sixteen tables it shows the eight best and the eight worst, and says so."""
+    assert evidence.winner is not None
+    sheet = evidence.winner.sheet
+    tables = [sheet.frame.assign(table=f"table {number}") for number in range(17)]
+    many = ScoreSheet.from_rows(pd.concat(tables).to_dict("records"))
+
+    one = cards(evidence)["per_table"]
+    winner = dataclasses.replace(evidence.winner, sheet=many)
+    card = cards(dataclasses.replace(evidence, winner=winner))["per_table"]
+
+    assert one.layout.title.text == "Points over the best baseline, by table"
+    assert card.layout.title.text.endswith("by table: the 8 best and the 8 worst of 17")
+    assert len(card.layout.yaxis.ticktext) == 16
+
+
+def test_notes_that_cannot_be_written_are_a_warning(
+    study: optuna.Study, evidence: Evidence, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A study does not end for want of its notes."""
+    (tmp_path / "artifacts").write_text("")
+
+    publish_notes(study, tmp_path / "nine", evidence=evidence)
+
+    assert "the dashboard shows no new notes of nine" in caplog.text
+
+
+def test_the_search_is_shown_before_its_finalists_are_trained(
+    little_study: Callable[..., StudySpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study that is stopped in the confirmation has a note and cards without a winner."""
+    spec = little_study()
+
+    def stop(*_: object, **__: object) -> None:
+        raise StoppedError("stopped")
+
+    monkeypatch.setattr(sys.modules["autometa.tune"], "confirm", stop)
+    with pytest.raises(StoppedError):
+        tune(spec)
+
+    study = load_study(open_storage(spec.storage), "little")
+    note = get_note(study)
+    assert "3 of 3 trials are done" in note
+    assert "There is no winner yet." in note
+    stored = study._storage.get_study_system_attrs(study._study_id)
+    assert any(key.startswith("dashboard:plot_data:rungs") for key in stored)
+
+
+def test_a_browser_shows_note_and_cards(
+    address: str, study: optuna.Study, evidence: Evidence
+) -> None:
+    """The page of the study, as Chromium renders it, has the note's scores and the pictures."""
     page = f"{address}/dashboard/studies/{study._study_id}"
-    text = rendered_text(page)
+    text = " ".join(rendered_text(page).split())
 
     assert "Hyperparameter Importance" in text
-    assert "points of accuracy over the best single baseline" in text
+    assert "points over the best baseline" in text
+    assert evidence.winner is not None
+    for row in table_advantages(evidence.winner):
+        assert f"{row.table} {100 * row.mean:+.1f}" in text
     for title in ("Values at the rungs", "Trials led by past studies, and trust in these"):
         assert title in text
-    note = rendered_text(f"{page}/note")
+    note = " ".join(rendered_text(f"{page}/note").split())
     assert "autometa export nine -o my_classifier" in note
+    sheet = evidence.winner.sheet
+    for setting, shot in sheet.cells():
+        accuracy = sheet.mean("accuracy", LEARNER_METHOD, setting=setting, shot=shot)
+        assert f" {setting}, K={shot} {100 * accuracy:.1f} " in note
 
 
 def test_a_browser_shows_the_report(result: TuneResult, evidence: Evidence) -> None:

@@ -12,11 +12,12 @@ import numpy as np
 import optuna
 import pytest
 
-from autometa.config import StudySpec
+from autometa.config import StudySpec, parse_yaml, spec_from_dict
 from autometa.errors import UserError
 from autometa.priors import TRUST
 from autometa.report import Evidence, gather, importances, pictures, report_html, write_report
-from autometa.report._winner_figures import table_advantages
+from autometa.report._asked import study_file
+from autometa.report._per_table import per_table, table_advantages
 from autometa.search import LEARNER_METHOD, StudyData, prepare_study
 from autometa.storages import ORIGIN
 from autometa.tune import TuneResult
@@ -54,7 +55,10 @@ def test_every_picture_is_drawn_with_the_figures_of_the_study(evidence: Evidence
     assert drawn == {tuple(curve.values()) for curve in evidence.curves.values()}
     points = evidence.winner.provenance["adaptation"]
     assert [point["inner_steps"] for point in points] == [0, 1, 2, 4]
-    assert list(figures["adaptation"].data[0].y) == [100 * point["accuracy"] for point in points]
+    accuracy, log_loss = figures["adaptation"].data
+    assert list(accuracy.y) == [100 * point["accuracy"] for point in points]
+    assert list(log_loss.y) == [point["log_loss"] for point in points]
+    assert (accuracy.yaxis, log_loss.yaxis) == ("y", "y2")
     assert len(figures["parallel"].data) == 9
 
 
@@ -78,7 +82,9 @@ def test_the_past_is_told_as_the_trials_have_it(evidence: Evidence, study: optun
     }
     page = report_html(evidence)
     assert f"what 1 past study taught (earlier), which led {len(led)} trials" in page
-    assert f"{past.purse.lost} were not" in page
+    assert f"Of these, {past.purse.won} did better than the median" in page
+    assert f"and {past.purse.lost} did not" in page
+    assert ("cannot be told yet" in page) == (past.purse.open > 0)
 
 
 def test_a_study_without_a_past_says_nothing_of_one(evidence: Evidence) -> None:
@@ -97,24 +103,40 @@ def test_memory_is_told_where_it_is_known(evidence: Evidence) -> None:
     assert "MiB" not in report_html(dataclasses.replace(evidence, peak_mib=None))
 
 
-def test_advantages_by_table_average_to_that_of_the_sheet(evidence: Evidence) -> None:
+def test_advantages_by_table_are_those_of_the_sheet(evidence: Evidence) -> None:
     """Each table is compared with the single best baseline of each setting and shot."""
     assert evidence.winner is not None
     sheet = evidence.winner.sheet
     rows = table_advantages(evidence.winner)
 
-    cells = [
-        sheet.advantage(
+    cells = {
+        (setting, shot): sheet.advantage(
             LEARNER_METHOD,
             sheet.best_baseline(setting=setting, shot=shot, exclude=(LEARNER_METHOD,)),
             setting=setting,
             shot=shot,
         ).mean
         for setting, shot in sheet.cells()
-    ]
+    }
     assert [row.table for row in rows] == ["iris"]
-    assert rows[0].mean == pytest.approx(np.mean(cells))
-    assert rows[0].low <= rows[0].mean <= rows[0].high
+    assert rows[0].mean == pytest.approx(np.mean(list(cells.values())))
+    assert {cell: own.mean for cell, own in rows[0].cells.items()} == pytest.approx(cells)
+    assert all(own.low <= own.mean <= own.high for own in rows[0].cells.values())
+
+
+def test_shots_are_drawn_apart_within_the_frame(evidence: Evidence) -> None:
+    """Each shot has its points, none on the frame, and the mean is beside the name."""
+    assert evidence.winner is not None
+    [row] = table_advantages(evidence.winner)
+
+    figure = per_table(evidence.winner)
+
+    first, fifth, mean = figure.data
+    assert [first.name, fifth.name, mean.name] == ["K=1", "K=5", "mean"]
+    assert first.x[0] == pytest.approx(100 * row.cells[evidence.winner.sheet.cells()[0]].mean)
+    low, high = figure.layout.yaxis.range
+    assert low < fifth.y[0] < mean.y[0] < first.y[0] < high
+    assert figure.layout.yaxis.ticktext == (f"iris  {100 * row.mean:+.1f}",)
 
 
 def test_the_page_tells_the_scores_and_asks_nothing_of_a_network(evidence: Evidence) -> None:
@@ -131,6 +153,22 @@ def test_the_page_tells_the_scores_and_asks_nothing_of_a_network(evidence: Evide
     assert "autometa export nine -o my_classifier" in text
     assert not re.findall(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=", page)
     assert "default-src 'none'" in page
+
+
+def test_the_page_says_what_was_asked_and_how_to_ask_again(evidence: Evidence) -> None:
+    """Tables, families, fixed values and origins are in the text, and the study file is whole."""
+    text = html.unescape(report_html(evidence))
+
+    assert "Tables for validation: wine, breast_cancer of scikit-learn (2 families)." in text
+    assert "Tables for train: 20 random tables (seed 0)." in text
+    assert "Fixed for all trials: columns 8, inner_steps 2." in text
+    assert "Tried first, the defaults of fomaml: inner_lr " in text
+    assert "<td>default</td>" in text
+    assert "autometa tune nine.yaml" in text
+    again = spec_from_dict(parse_yaml(study_file(evidence.spec)))
+    assert again == evidence.spec
+    # Its address may hold a password.
+    assert "journal:" not in text
 
 
 def test_names_from_outside_are_text_and_not_markup(evidence: Evidence) -> None:

@@ -12,7 +12,7 @@ from autometa.config import StudySpec
 from autometa.errors import RunError
 from autometa.evaluation import ScoreSheet, _baseline_cache
 from autometa.learners import OuterLoop
-from autometa.search import Objective, _objective, finalists, set_deadline
+from autometa.search import PEAK_MIB, Objective, _objective, finalists, set_deadline
 from autometa.search._checkpoints import Checkpoints
 from autometa.storages import REASON, RETRY_OF, trials_done
 
@@ -97,7 +97,7 @@ def test_scoring_a_rung_is_watched_like_an_outer_step(
 def test_pruned_trials_end_at_a_rung_and_leave_no_checkpoint(
     little_study: Callable[..., StudySpec], study_of: Callable[[StudySpec], Any]
 ) -> None:
-    """Rungs are reported at their outer steps; only completed trials keep their weights."""
+    """Rungs and memory are told of every trial; only completed ones keep their weights."""
     study = study_of(little_study(search={"trials": 6}))
 
     study.work()
@@ -105,6 +105,7 @@ def test_pruned_trials_end_at_a_rung_and_leave_no_checkpoint(
     states = {trial.state.name: trial for trial in study.trials}
     assert set(states) == {"COMPLETE", "PRUNED"}
     assert list(states["COMPLETE"].intermediate_values) == [2, 4, 8, 16]
+    assert all(trial.user_attrs[PEAK_MIB] > 0 for trial in study.trials)
     pruned_at = list(states["PRUNED"].intermediate_values)
     assert pruned_at == [2, 4, 8][: len(pruned_at)]
     assert len(study.steps) == sum(trial.last_step for trial in study.trials)
@@ -170,6 +171,7 @@ def test_value_that_is_not_finite_fails_the_trial_and_the_search_goes_on(
     first, *others = study.trials
     assert first.state.name == "FAIL"
     assert first.user_attrs[REASON] == f"NonFiniteValueError: the score at outer step 4 is {value}"
+    assert first.user_attrs[PEAK_MIB] > 0
     assert len(others) == 2
     assert first.number not in [trial.number for trial in finalists(study.study, count=3)]
     assert len(study.checkpoints()) == sum(trial.state.name == "COMPLETE" for trial in others)
