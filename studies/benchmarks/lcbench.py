@@ -63,6 +63,10 @@ class Surrogate:
         folder: with ``model.onnx`` and ``encoding.json``.
     """
 
+    space = SPACE
+    default = DEFAULT
+    noise = NOISE
+
     def __init__(self, folder: Path) -> None:
         import onnxruntime
 

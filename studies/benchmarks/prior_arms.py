@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import optuna
-from lcbench import DEFAULT, SPACE
+from lcbench import SPACE
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import create_trial
@@ -19,6 +19,32 @@ from autometa.priors._trust import Trust
 
 Past = list[optuna.Study]
 Space = Mapping[str, BaseDistribution]
+
+
+class Problem(Protocol):
+    """What ``priors.py`` searches: tasks that share a space.
+
+    Attributes:
+        space: of all tasks.
+        default: a configuration that is known to be sound.
+        noise: standard deviation of the noise of an observed value.
+    """
+
+    space: Space
+    default: Mapping[str, Any]
+    noise: float
+
+    def accuracy(self, task: str, configs: Sequence[Mapping[str, Any]]) -> np.ndarray[Any, Any]:
+        """Returns true values, shape (n,); higher is better."""
+        ...
+
+    def regret(self, task: str, config: Mapping[str, Any]) -> float:
+        """Returns how far a configuration is from the best, in units of the task."""
+        ...
+
+    def past_study(self, task: str, *, seed: int, trials: int = 48) -> optuna.Study:
+        """Returns a study as a user leaves it behind."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -33,22 +59,22 @@ class Arm:
         added: trials that are put into the study before; the search does not count them.
     """
 
-    sampler: Callable[[Past, Space, int], BaseSampler]
+    sampler: Callable[[Past, Problem, Space, int], BaseSampler]
     past: Callable[[Past, np.random.Generator], Past] = lambda past, _: past
-    starts: Callable[[Past], list[dict[str, Any]]] = lambda _: []
+    starts: Callable[[Past, Problem], list[dict[str, Any]]] = lambda _past, _problem: []
     space: Space | None = None
     added: Callable[[Past], list[optuna.trial.FrozenTrial]] = lambda _: []
 
 
-def tpe(_past: Past, _space: Space, seed: int) -> BaseSampler:
+def tpe(_past: Past, _problem: Problem, _space: Space, seed: int) -> BaseSampler:
     """Optuna's default."""
     return TPESampler(seed=seed)
 
 
-def ours(past: Past, space: Space, seed: int, **options: Any) -> BaseSampler:
+def ours(past: Past, problem: Problem, space: Space, seed: int, **options: Any) -> BaseSampler:
     """The prior sampler over Optuna's default, with the default configuration as its anchor."""
     kind = options.pop("kind", PriorSampler)
-    given: dict[str, Any] = {"anchor": DEFAULT, "seed": seed} | options
+    given: dict[str, Any] = {"anchor": problem.default, "seed": seed} | options
     prior = StudyPrior().merge(*map(_learned, past))
     sampler: BaseSampler = kind(TPESampler(seed=seed), prior, space=space, **given)
     return sampler
@@ -79,12 +105,13 @@ class _Trusting(PriorSampler):
 class _SobolThenTpe(TPESampler):
     """A Sobol sequence instead of random trials at the start."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, space: Space) -> None:
         super().__init__(seed=seed, n_startup_trials=0)
+        self._space = space
         self._start = QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
 
     def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, BaseDistribution]:
-        return dict(SPACE)
+        return dict(self._space)
 
     def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
         sampler = self._start if trial.number < 10 else super()
@@ -156,7 +183,7 @@ def fifty(past: Past, generator: np.random.Generator) -> Past:
     return [*past, *extra]
 
 
-def best_of_each(past: Past) -> list[dict[str, Any]]:
+def best_of_each(past: Past, _problem: Problem) -> list[dict[str, Any]]:
     """The luckiest configuration of every study."""
     return [study.best_params for study in past]
 
@@ -184,10 +211,10 @@ FEWER: Space = {name: item for name, item in SPACE.items() if name != "momentum"
 MORE: Space = dict(SPACE) | {"unused": FloatDistribution(0.0, 1.0)}
 
 ARMS: dict[str, Arm] = {
-    "random": Arm(lambda past, space, seed: RandomSampler(seed=seed)),
+    "random": Arm(lambda past, problem, space, seed: RandomSampler(seed=seed)),
     "TPE": Arm(tpe),
-    "TPE, default first": Arm(tpe, starts=lambda _: [DEFAULT]),
-    "TPE, Sobol first": Arm(lambda past, space, seed: _SobolThenTpe(seed)),
+    "TPE, default first": Arm(tpe, starts=lambda past, problem: [dict(problem.default)]),
+    "TPE, Sobol first": Arm(lambda past, problem, space, seed: _SobolThenTpe(seed, space)),
     "best of each study first": Arm(tpe, starts=best_of_each),
     "past trials added, z-scored": Arm(tpe, added=standardised),
     "portfolio only": Arm(lambda *given: ours(*given, kind=_PortfolioOnly)),
@@ -212,10 +239,18 @@ ARMS: dict[str, Arm] = {
 }
 """Every arm; ``GPSampler`` joins with ``--gp``, because an ask of it takes a second or two."""
 
+OF_LCBENCH = frozenset(
+    {
+        *("shifted ranges", "TPE, shifted ranges"),
+        *("a parameter less", "TPE, a parameter less", "a parameter more"),
+    }
+)
+"""Arms whose space is one of LCBench's."""
+
 COLD: dict[str, str] = {
     "shifted ranges": "TPE, shifted ranges",
     "a parameter less": "TPE, a parameter less",
 }
 """What an arm is held against, where that is not plain TPE."""
 
-__all__ = ["ARMS", "COLD", "Arm"]
+__all__ = ["ARMS", "COLD", "OF_LCBENCH", "Arm", "Problem"]

@@ -14,7 +14,11 @@ choosing; the report tasks were run once.
 ``--check`` exits 1 where on the report tasks a target of ``targets`` is missed. A run that was cut
 off goes on where it was when ``--runs`` names the same file.
 
+``--surface FILE`` runs the arms on the table of ``surface.py`` instead, every group leaving itself
+out; nothing was chosen there.
+
     python studies/benchmarks/priors.py --studies FOLDER --check
+    python studies/benchmarks/priors.py --surface results/benchmarks/surface.parquet
 """
 
 from __future__ import annotations
@@ -29,9 +33,10 @@ from typing import Any
 import numpy as np
 import optuna
 from benchmark_page import Target, origin, publish, table, target_table
-from lcbench import DEVELOPMENT, NOISE, REPORT, SPACE, Surrogate
+from lcbench import DEVELOPMENT, REPORT, SPACE, Surrogate
 from optuna.samplers import GPSampler, TPESampler
-from prior_arms import ARMS, COLD, Arm
+from prior_arms import ARMS, COLD, OF_LCBENCH, Arm, Problem
+from surface_problem import Surface
 
 from autometa.atomic import write_atomically
 from autometa.priors import PriorSampler, StudyPrior, purse_of
@@ -52,7 +57,9 @@ Found = dict[str, Any]
 def parse_arguments() -> argparse.Namespace:
     """Returns the command line's options."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--studies", type=Path, required=True, help="folder of the surrogate")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--studies", type=Path, help="folder of LCBench's surrogate")
+    source.add_argument("--surface", type=Path, help="table of surface.py, in its place")
     parser.add_argument("--tasks", choices=["development", "report"], default="report")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--gp", action="store_true", help="run Optuna's GPSampler too")
@@ -63,18 +70,18 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def searched(surrogate: Surrogate, arm: Arm, task: str, seed: int, past: list[Any]) -> Found:
+def searched(problem: Problem, arm: Arm, task: str, seed: int, past: list[Any]) -> Found:
     """Returns the regrets of one search and what its wagers came to."""
-    space = arm.space or SPACE
+    space = arm.space or problem.space
     generator = np.random.default_rng([2, int(task), seed])
     changed = arm.past(past, generator)
-    sampler = arm.sampler(changed, space, int(task) * 101 + seed)
+    sampler = arm.sampler(changed, problem, space, int(task) * 101 + seed)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     added = arm.added(changed)
     study.add_trials(added)
-    for params in arm.starts(changed):
+    for params in arm.starts(changed, problem):
         study.enqueue_trial(params)
-    noise = np.random.default_rng([3, int(task), seed]).normal(0, NOISE, TRIALS)
+    noise = np.random.default_rng([3, int(task), seed]).normal(0, problem.noise, TRIALS)
     regrets: list[float] = []
     best = -np.inf
     seconds = 0.0
@@ -82,11 +89,11 @@ def searched(surrogate: Surrogate, arm: Arm, task: str, seed: int, past: list[An
         before = time.perf_counter()
         trial = study.ask(dict(space))
         seconds += time.perf_counter() - before
-        value = float(surrogate.accuracy(task, [trial.params])[0]) + noise[number]
+        value = float(problem.accuracy(task, [trial.params])[0]) + noise[number]
         study.tell(trial, value)
         if value > best:
             best = value
-            regrets.append(surrogate.regret(task, trial.params))
+            regrets.append(problem.regret(task, trial.params))
         else:
             regrets.append(regrets[-1])
     purse = purse_of(study.get_trials(deepcopy=False), study.direction, size=PURSE)
@@ -99,7 +106,7 @@ def searched(surrogate: Surrogate, arm: Arm, task: str, seed: int, past: list[An
 
 
 def all_runs(
-    surrogate: Surrogate, arms: dict[str, Arm], tasks: Sequence[str], options: argparse.Namespace
+    problem: Problem, arms: dict[str, Arm], tasks: Sequence[str], options: argparse.Namespace
 ) -> dict[str, Found]:
     """Returns every run by ``arm/task/seed``, those of the file first."""
     kept = options.runs is not None and options.runs.exists()
@@ -111,10 +118,10 @@ def all_runs(
         ]
         if not names:
             continue
-        past = {task: surrogate.past_study(task, seed=seed) for task in tasks}
+        past = {task: problem.past_study(task, seed=seed) for task in tasks}
         for name, task in names:
             others = [past[other] for other in tasks if other != task]
-            runs[f"{name}/{task}/{seed}"] = searched(surrogate, arms[name], task, seed, others)
+            runs[f"{name}/{task}/{seed}"] = searched(problem, arms[name], task, seed, others)
             if options.runs is not None and task == tasks[-1]:
                 data = json.dumps(runs).encode()
                 write_atomically(options.runs, lambda file, data=data: file.write(data))
@@ -299,6 +306,30 @@ def page(
     figures: dict[str, Found], times: Found, targets: Sequence[Target], options: argparse.Namespace
 ) -> list[str]:
     """Returns the lines of the page."""
+    asks = times["ask_with_20_sources_of_1000"]
+    seconds = [[count, *(f"{value:.3f}" for value in row.values())] for count, row in asks.items()]
+    count = len(REPORT if options.tasks == "report" else DEVELOPMENT)
+    return [
+        "# Warm starts from past studies",
+        "",
+        origin("priors"),
+        "",
+        f"LCBench's surrogate, {options.tasks} tasks ({count}), {options.seeds} seeds.",
+        "",
+        *arm_table(figures),
+        "",
+        *target_table(targets),
+        "",
+        "Learning from 50 studies of 100 trials takes "
+        f"{times['learning_50_studies_of_100']} CPU seconds.",
+        "CPU seconds of an ask beside 20 sources that had 1,000 trials:",
+        "",
+        *table(["trials in the study", "TPE", "ours"], seconds),
+    ]
+
+
+def arm_table(figures: dict[str, Found]) -> list[str]:
+    """Returns a table with a row for each arm."""
     rows = [
         [
             name,
@@ -321,36 +352,44 @@ def page(
         "clearly worse",
         "prior-led",
     ]
-    asks = times["ask_with_20_sources_of_1000"]
-    seconds = [[count, *(f"{value:.3f}" for value in row.values())] for count, row in asks.items()]
-    count = len(REPORT if options.tasks == "report" else DEVELOPMENT)
-    return [
-        "# Warm starts from past studies",
+    return table(header, rows)
+
+
+def on_surface(arms: dict[str, Arm], options: argparse.Namespace) -> int:
+    """Runs the arms on the groups of families of ``surface.py`` and publishes what they found."""
+    surface = Surface(options.surface)
+    tasks = surface.tasks
+    arms = {name: arm for name, arm in arms.items() if name not in OF_LCBENCH}
+    if options.quick:
+        options.seeds, tasks = 1, tasks[:3]
+        arms = {name: arms[name] for name in _QUICK_ARMS}
+    runs = all_runs(surface, arms, tasks, options)
+    figures = summarised(runs, arms, tasks, options.seeds)
+    lines = [
+        "# Warm starts on autometa's own surface",
         "",
         origin("priors"),
         "",
-        f"LCBench's surrogate, {options.tasks} tasks ({count}), {options.seeds} seeds.",
+        f"Surrogates of `surface.parquet` (`surface_problem.py`), {len(tasks)} groups of families, "
+        f"{options.seeds} seeds, noise of standard deviation {surface.noise:.4f} nats.",
         "",
-        *table(header, rows),
-        "",
-        *target_table(targets),
-        "",
-        "Learning from 50 studies of 100 trials takes "
-        f"{times['learning_50_studies_of_100']} CPU seconds.",
-        "CPU seconds of an ask beside 20 sources that had 1,000 trials:",
-        "",
-        *table(["trials in the study", "TPE", "ours"], seconds),
+        *arm_table(figures),
     ]
+    found = {"seeds": options.seeds, "noise": surface.noise, "arms": figures}
+    return publish("priors_surface", lines, found, [], options)
 
 
 def main() -> int:
     """Runs the arms and publishes what they found."""
     options = parse_arguments()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    surrogate = Surrogate(options.studies)
-    arms = dict(ARMS) | {_AGAIN: Arm(lambda past, space, seed: TPESampler(seed=seed + 50_000_000))}
+    again = Arm(lambda past, problem, space, seed: TPESampler(seed=seed + 50_000_000))
+    arms = dict(ARMS) | {_AGAIN: again}
     if options.gp:
-        arms["GPSampler"] = Arm(lambda past, space, seed: GPSampler(seed=seed))
+        arms["GPSampler"] = Arm(lambda past, problem, space, seed: GPSampler(seed=seed))
+    if options.surface is not None:
+        return on_surface(arms, options)
+    surrogate = Surrogate(options.studies)
     tasks: Sequence[str] = REPORT if options.tasks == "report" else DEVELOPMENT
     if options.quick:
         options.tasks, options.seeds, tasks = "development", 1, DEVELOPMENT[:3]
