@@ -1,4 +1,4 @@
-"""The reference lists what is public, with examples; its pages of commands and keys are whole."""
+"""The reference lists what is public, with examples; the pages that the site makes are whole."""
 
 from __future__ import annotations
 
@@ -80,3 +80,26 @@ def test_the_page_of_the_study_file_has_each_key_with_its_meaning() -> None:
     assert "| `trials` | whole number from 1 to 1,000,000 | `30` | trials of the study" in page
     assert "| `counts` | `equal`, `unequal`, `natural` | `equal` | how the labelled" in page
     assert ">>>" not in page
+
+
+def test_every_published_benchmark_is_linked() -> None:
+    """A page that docs/benchmarks.md does not speak of yet is listed at its end, by its title."""
+    hook = _hook("benchmark_pages")
+    written = (DOCS / hook.PAGE).read_text()
+    without = written.replace("](benchmarks/faults.md)", "")
+
+    page = hook.completed(written)
+
+    for path in hook.RESULTS.glob("*.md"):
+        assert page.count(f"](benchmarks/{path.name})") == 1
+    assert page.startswith(written)
+    assert "- [A storm of faults](benchmarks/faults.md)" in hook.completed(without)
+
+
+def test_the_page_of_the_notebook_has_its_cells() -> None:
+    """Text stays text, and code is shown as code."""
+    page = _hook("notebook_page").page()
+
+    assert page.startswith("# A first study\n")
+    assert page.count("```") % 2 == 0
+    assert "```python\nimport autometa\n" in page
