@@ -17,19 +17,35 @@ from __future__ import annotations
 
 
 class AutometaError(Exception):
-    """Root of every error raised on purpose; ``exit_code`` is what the command line returns."""
+    """Root of every error raised on purpose; ``exit_code`` is what the command line returns.
+
+    >>> import autometa
+    >>> try:
+    ...     autometa.load("no such folder")
+    ... except AutometaError as error:
+    ...     print(error.exit_code)
+    2
+    """
 
     exit_code = 1
 
 
 class UserError(AutometaError, ValueError):
-    """Something that the user gave cannot be accepted."""
+    """Something that the user gave cannot be accepted.
+
+    >>> issubclass(UserError, ValueError), UserError.exit_code
+    (True, 2)
+    """
 
     exit_code = 2
 
 
 class RunError(AutometaError, RuntimeError):
-    """Something failed while running, although what the user gave was acceptable."""
+    """Something failed while running, although what the user gave was acceptable.
+
+    >>> issubclass(RunError, RuntimeError), RunError.exit_code
+    (True, 1)
+    """
 
 
 class AutometaWarning(UserWarning):
@@ -37,10 +53,20 @@ class AutometaWarning(UserWarning):
 
 
 class UnfamiliarTableWarning(AutometaWarning):
-    """A table lies far outside those that a learner was meta-trained on."""
+    """A table lies far outside those that a learner was meta-trained on.
+
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", UnfamiliarTableWarning)
+    ...     warnings.warn("far", UnfamiliarTableWarning)
+    """
 
 
 class StoppedError(AutometaError):
-    """A signal or the caller asked to stop; everything that is done is kept."""
+    """A signal or the caller asked to stop; everything that is done is kept.
+
+    >>> StoppedError.exit_code
+    130
+    """
 
     exit_code = 130

@@ -82,6 +82,10 @@ class Event:
         total: units of this stage; 0 where it has none.
         progress: state of the search, in the search stage.
         seconds_left: until the search ends at the latest, in the search stage.
+
+    >>> event = Event("search", done=3, total=30)
+    >>> f"{event.stage}: {event.done} of {event.total}"
+    'search: 3 of 30'
     """
 
     stage: Stage
@@ -104,6 +108,21 @@ class TuneResult:
         trial: number of the winning trial.
         role: role of the tables of the quoted score: ``test``, else ``confirm`` or ``validation``.
         sheet: scores of the learner and the baselines on that role.
+
+    >>> from pathlib import Path
+    >>> from autometa.export import PRETRAINED
+    >>> export = read_export(PRETRAINED)
+    >>> result = TuneResult(
+    ...     study="mine",
+    ...     export=export,
+    ...     folder=PRETRAINED,
+    ...     report=Path("results/runs/mine/report.html"),
+    ...     trial=3,
+    ...     role="test",
+    ...     sheet=export.sheet(),
+    ... )
+    >>> result.export.config.name, result.trial
+    ('column_kernel', 3)
     """
 
     study: str
@@ -138,6 +157,25 @@ def tune(
         RunError: a table cannot be downloaded, the storage or a worker failed, or no trial
             finished.
         StoppedError: ``stop`` was set.
+
+    >>> study = {
+    ...     "name": "tiny",
+    ...     "tables": {
+    ...         "train": [{"source": "synthetic", "count": 20}],
+    ...         "validation": [{"source": "sklearn", "names": ["iris"]}],
+    ...     },
+    ...     "episodes": {"shots": [1], "per_table": 2, "queries": 5},
+    ...     "learner": {"name": "column_kernel"},
+    ...     "space": {"depth": {"low": 1, "high": 2}},
+    ...     "training": {"outer_steps": 8},
+    ...     "search": {"trials": 1, "finalists": 1, "confirm": 1},
+    ... }
+
+    >>> result = tune(study)
+    >>> result.study, result.role, str(result.folder)
+    ('tiny', 'validation', 'results/runs/tiny/export')
+    >>> result.export.config.name
+    'column_kernel'
     """
     parsed = spec if isinstance(spec, StudySpec) else spec_from_dict(spec)
     count = workers if workers is not None else parsed.search.workers

@@ -43,6 +43,12 @@ def _ids(found: list[tuple[Path, str]]) -> list[str]:
     return [f"{page.stem}-{number}" for number, (page, _) in enumerate(found)]
 
 
+def links(page: Path) -> list[str]:
+    """Returns the links of a page to other files."""
+    found = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())
+    return [link for link in found if "://" not in link]
+
+
 _PYTHON = [page for page in PAGES if any(own == page for own, _ in blocks("python"))]
 _YAML = list(blocks("yaml"))
 _COMMANDS = list(commands())
@@ -86,3 +92,22 @@ def test_commands_exist_with_their_options(page: Path, line: str) -> None:
     assert not hasattr(command, "commands") or words == ["--help"], f"{page.name}: {line}"
     options = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
     assert options <= known, f"{page.name}: {line}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_block_names_its_language(page: Path) -> None:
+    """A block without one would be neither coloured nor checked here."""
+    fences = re.findall(r"^```.*$", page.read_text(), re.MULTILINE)
+
+    assert all(fence != "```" for fence in fences[::2])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Links go to files beside the page, or to pages that the site makes (docs/hooks)."""
+    made = {"commands.md", "study-file.md", "first-study.md"}
+    for link in links(page):
+        is_benchmark = page.parent == ROOT / "docs" and link.startswith("benchmarks/")
+        target = ROOT / "results" / link if is_benchmark else page.parent / link
+
+        assert target.exists() or link in made, f"{page.name}: {link}"

@@ -14,27 +14,32 @@ import typer
 
 from autometa.cli._archive import disk_use
 from autometa.cli._printing import aligned, hush_optuna, log_to_stderr, size, tell, tell_json
+from autometa.cli._sources import Offline, go_offline
 from autometa.cli._storage_option import StorageOption
 from autometa.errors import AutometaError
 
 _PACKAGES = ("autometa", "torch", "optuna", "optuna-dashboard", "scikit-learn", "numpy", "pandas")
 _EXTRAS = {"postgres": "psycopg", "ray": "ray"}
 _STEPS = 60
+_DEADLINE_SECONDS = 3.0
 
 
 def doctor(
     storage: StorageOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    offline: Offline = False,
 ) -> None:
     """Say what autometa finds on this machine; exit 1 where the storage cannot be used."""
     hush_optuna()
     log_to_stderr()
+    go_offline(offline)
     kept, is_usable = _storage(storage)
     found: dict[str, dict[str, Any]] = {
         "installed": _installed(),
         "machine": _machine(),
         "storage": kept,
         "cache": _cache(),
+        "network": _network(),
         "speed": _speed(),
     }
     if as_json:
@@ -109,6 +114,16 @@ def _cache() -> dict[str, str]:
     place = folder if folder.exists() else folder.parent
     free = shutil.disk_usage(place).free if place.exists() else 0
     return {"folder": str(folder), "holds": size(disk_use(folder)), "free": size(free)}
+
+
+def _network() -> dict[str, str]:
+    from autometa.tables import is_offline
+    from autometa.tables.openml import unreachable
+
+    if is_offline():
+        return {"OpenML": "switched off by --offline or AUTOMETA_OFFLINE"}
+    reason = unreachable(seconds=_DEADLINE_SECONDS)
+    return {"OpenML": f"not reachable ({reason})" if reason else "reachable"}
 
 
 def _speed() -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -100,24 +99,15 @@ def show(
     if as_csv:
         tell(_head(frame, top).to_csv(index=False, lineterminator="\n").rstrip("\n"))
         return
+    if as_json:
+        from autometa.cli._study_json import study_json
+
+        tell_json(study_json(study, top=top))
+        return
     spec = load_spec(study)
     progress = snapshot(study, spec)
     rungs = rung_correlations(study.get_trials(deepcopy=False), rungs=spec.training.rungs)
     winner = study.user_attrs.get(WINNER)
-    if as_json:
-        tell_json(
-            {
-                "study": name,
-                "done": progress.done,
-                "budget": progress.budget,
-                "states": progress.states,
-                "failures": progress.reasons,
-                "winner": winner,
-                "rung_correlations": [dataclasses.asdict(rung) for rung in rungs],
-                "trials": _head(frame, top).to_dict("records"),
-            }
-        )
-        return
     shown = _head(frame, _SHOWN_TRIALS if top is None else top)
     lines = [f"study {name}: {progress.done} of {progress.budget} trials done", ""]
     lines += _trial_lines(shown) if len(frame) else ["no trials yet"]

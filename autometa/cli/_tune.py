@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autometa.cli._display import open_display
-from autometa.cli._printing import hush_optuna, log_to_stderr, tell
+from autometa.cli._printing import hush_optuna, log_to_stderr, tell, tell_json
 from autometa.cli._signals import StopSignals
 from autometa.cli._sources import Offline, go_offline
 from autometa.cli._storage_option import without_password
@@ -84,6 +84,9 @@ def tune(
         ),
     ] = None,
     offline: Offline = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON, as `show --json` does.")
+    ] = False,
 ) -> None:
     """Search, confirm, test once and export; the same command again goes on where it was.
 
@@ -123,6 +126,12 @@ def tune(
         log_to_stderr()
         with open_display(signals.event) as display:
             result = run(study, engine=starter, stop=signals.event, on_event=display)
+    if as_json:
+        from autometa.cli._study_json import study_json
+        from autometa.storages import load_study, open_storage
+
+        tell_json(study_json(load_study(open_storage(url, create=False), study.name)))
+        return
     is_default = url == absolute_url(default_storage())
     lines = summary_lines(
         result, storage=None if is_default else url_without_password(study.storage)

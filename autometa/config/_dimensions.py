@@ -22,7 +22,11 @@ from autometa.config._rules import NOTHING, Rule, lifted, unknown_key
 
 
 class FloatRange(Part):
-    """All floats from ``low`` to ``high``, both included."""
+    """All floats from ``low`` to ``high``, both included.
+
+    >>> FloatRange(low=0.01, high=1.0, log=True).clip(3.0)
+    1.0
+    """
 
     low: Number = Field(description="lower end, included")
     high: Number = Field(description="upper end, included")
@@ -39,7 +43,11 @@ class FloatRange(Part):
 
 
 class IntRange(Part):
-    """The whole numbers ``low``, ``low + step``, ... ``high``."""
+    """The whole numbers ``low``, ``low + step``, ... ``high``.
+
+    >>> IntRange(low=16, high=64, step=16).clip(30)
+    32
+    """
 
     low: Whole = Field(description="lower end, included")
     high: Whole = Field(description="upper end, included")
@@ -68,7 +76,11 @@ class IntRange(Part):
 
 
 class Choices(Part):
-    """A list of values, without an order."""
+    """A list of values, without an order.
+
+    >>> Choices(choices=[16, 32, 64]).clip(50)
+    64
+    """
 
     choices: Annotated[tuple[Any, ...], Field(min_length=1, max_length=1000)] = Field(
         description="the values"

@@ -51,19 +51,31 @@ class _MlpConfig(_MlpInputs, _LearnerConfig):
 
 
 class MamlConfig(_MlpConfig):
-    """MAML: all weights of an MLP adapt, and the outer gradient is of second order."""
+    """MAML: all weights of an MLP adapt, and the outer gradient is of second order.
+
+    >>> MamlConfig(inner_steps=3).adapt
+    'all'
+    """
 
     name: Literal["maml"] = Field("maml", description="name of the learner")
 
 
 class FomamlConfig(_MlpConfig):
-    """First-order MAML: as MAML, without the derivative of the inner gradient."""
+    """First-order MAML: as MAML, without the derivative of the inner gradient.
+
+    >>> FomamlConfig(width=32).name
+    'fomaml'
+    """
 
     name: Literal["fomaml"] = Field("fomaml", description="name of the learner")
 
 
 class AnilConfig(_MlpInputs, _LearnerConfig):
-    """ANIL: the inner loop moves the head alone (Raghu et al., ICLR 2020, arXiv 1909.09157)."""
+    """ANIL: the inner loop moves the head alone (Raghu et al., ICLR 2020, arXiv 1909.09157).
+
+    >>> AnilConfig(inner_lr=0.5).adapt
+    'head'
+    """
 
     name: Literal["anil"] = Field("anil", description="name of the learner")
     head: Head = Field("zero", description=_HEAD)
@@ -71,7 +83,11 @@ class AnilConfig(_MlpInputs, _LearnerConfig):
 
 
 class ProtoMamlConfig(_MlpInputs, _LearnerConfig):
-    """Proto-MAML: all weights adapt, the head from prototypes (Triantafillou et al., ICLR 2020)."""
+    """Proto-MAML: all weights adapt, the head from prototypes (Triantafillou et al., ICLR 2020).
+
+    >>> ProtoMamlConfig().head
+    'prototype'
+    """
 
     name: Literal["proto_maml"] = Field("proto_maml", description="name of the learner")
     adapt: ClassVar[Literal["all"]] = "all"
@@ -79,7 +95,11 @@ class ProtoMamlConfig(_MlpInputs, _LearnerConfig):
 
 
 class ReptileConfig(_LearnerConfig):
-    """Reptile: the weights move towards those that tasks adapt to (Nichol et al., 2018)."""
+    """Reptile: the weights move towards those that tasks adapt to (Nichol et al., 2018).
+
+    >>> ReptileConfig().inputs
+    'projected'
+    """
 
     name: Literal["reptile"] = Field("reptile", description="name of the learner")
     inputs: Literal["projected", "padded"] = Field(
@@ -93,7 +113,11 @@ class ReptileConfig(_LearnerConfig):
 
 
 class ProtonetConfig(_MlpInputs, _Backbone):
-    """Prototypical network: the nearest prototype, no inner loop (Snell et al., NIPS 2017)."""
+    """Prototypical network: the nearest prototype, no inner loop (Snell et al., NIPS 2017).
+
+    >>> ProtonetConfig(depth=3).inner_steps
+    0
+    """
 
     name: Literal["protonet"] = Field("protonet", description="name of the learner")
     adapt: ClassVar[Literal["head"]] = "head"
@@ -103,7 +127,11 @@ class ProtonetConfig(_MlpInputs, _Backbone):
 
 
 class InContextConfig(_MlpInputs, _Backbone):
-    """A transformer that reads the labelled rows beside the row to predict (TabPFN, ICLR 2023)."""
+    """A transformer that reads the labelled rows beside the row to predict (TabPFN, ICLR 2023).
+
+    >>> InContextConfig().width
+    32
+    """
 
     name: Literal["in_context"] = Field("in_context", description="name of the learner")
     width: Whole = Field(32, ge=1, le=1024, description="units of a token")
@@ -115,6 +143,9 @@ class ColumnKernelConfig(_LearnerConfig):
     The head is fitted in closed form, or with ``head: descent`` by ``inner_steps`` at ``inner_lr``.
     With ``adapt: head+scales`` these two move the column scales before, and a descending head has
     ``head_steps`` and ``head_lr`` of its own.
+
+    >>> ColumnKernelConfig(smoothing=True).head
+    'ridge'
     """
 
     name: Literal["column_kernel"] = Field("column_kernel", description="name of the learner")
@@ -178,6 +209,9 @@ def learner_config_class(name: str) -> LearnerConfigClass:
 
     Raises:
         UserError: there is no learner of that name.
+
+    >>> learner_config_class("maml")
+    <class 'autometa.config._learner.MamlConfig'>
     """
     if name not in _CONFIGS:
         raise UserError(f"learner must be one of {', '.join(LEARNERS)}; got {name!r}")

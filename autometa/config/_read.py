@@ -33,6 +33,18 @@ def read_spec(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> St
     Raises:
         UserError: the file cannot be read, or says something that is not accepted; names the
             file, the line or the key's path, the rule and the value.
+
+    >>> lines = [
+    ...     "name: mine",
+    ...     "tables:",
+    ...     "  train: [{source: synthetic, count: 20}]",
+    ...     "  validation: [{source: sklearn, names: [iris]}]",
+    ...     "learner: {name: maml}",
+    ...     "space: {inner_lr: {low: 0.1, high: 1.0}}",
+    ... ]
+    >>> _ = Path("mine.yaml").write_text(os.linesep.join(lines))
+    >>> read_spec("mine.yaml", ["search.trials=50"]).search.trials
+    50
     """
     text = _read_text(Path(path))
     try:
@@ -53,6 +65,24 @@ def spec_from_dict(data: Mapping[str, Any]) -> StudySpec:
 
     Raises:
         UserError: something in it is not accepted; names the key's path, the rule and the value.
+
+    >>> spec = spec_from_dict(
+    ...     {
+    ...         "name": "mine",
+    ...         "tables": {
+    ...             "train": [{"source": "synthetic", "count": 20}],
+    ...             "validation": [{"source": "sklearn", "names": ["iris"]}],
+    ...         },
+    ...         "learner": {"name": "maml"},
+    ...         "space": {"inner_lr": {"low": 0.1, "high": 1.0}},
+    ...     }
+    ... )
+    >>> spec.name, spec.search.trials
+    ('mine', 30)
+    >>> spec_from_dict({"name": "mine", "trails": 3})
+    Traceback (most recent call last):
+        ...
+    autometa.errors.UserError: ...
     """
     if not isinstance(data, Mapping):
         raise UserError(f"a study must be a dictionary of keys and values; got {shown(data)}")
@@ -67,6 +97,20 @@ def spec_to_dict(spec: StudySpec) -> dict[str, Any]:
 
     ``spec_from_dict(spec_to_dict(spec)) == spec``. The URL under ``storage`` may hold a password:
     remove that key before the rest is stored or shown.
+
+    >>> spec = spec_from_dict(
+    ...     {
+    ...         "name": "mine",
+    ...         "tables": {
+    ...             "train": [{"source": "synthetic", "count": 20}],
+    ...             "validation": [{"source": "sklearn", "names": ["iris"]}],
+    ...         },
+    ...         "learner": {"name": "maml"},
+    ...         "space": {"inner_lr": {"low": 0.1, "high": 1.0}},
+    ...     }
+    ... )
+    >>> spec_to_dict(spec)["episodes"]["shots"]
+    [1, 5, 10]
     """
     return spec.model_dump(mode="json")
 

@@ -15,7 +15,11 @@ SklearnName: TypeAlias = Literal["iris", "wine", "breast_cancer", "digits"]
 
 
 class SklearnSource(Part):
-    """Classification tables that are installed with scikit-learn; they need no network."""
+    """Classification tables that are installed with scikit-learn; they need no network.
+
+    >>> SklearnSource(names=["iris", "wine"]).names
+    ('iris', 'wine')
+    """
 
     source: Literal["sklearn"] = "sklearn"
     names: Annotated[tuple[SklearnName, ...], Field(min_length=1), AfterValidator(unique)] = Field(
@@ -24,7 +28,11 @@ class SklearnSource(Part):
 
 
 class FilesSource(Part):
-    """A table file, or a folder of them with an ``index.csv``."""
+    """A table file, or a folder of them with an ``index.csv``.
+
+    >>> FilesSource(path="loans.csv", target="defaulted").target
+    'defaulted'
+    """
 
     source: Literal["files"] = "files"
     path: Text = Field(description="a file or folder, relative to the working directory")
@@ -56,7 +64,11 @@ OpenmlIds: TypeAlias = Annotated[
 
 
 class OpenmlSource(Part):
-    """Tables of OpenML: a suite of tasks, single tasks, or datasets with their default target."""
+    """Tables of OpenML: a suite of tasks, single tasks, or datasets with their default target.
+
+    >>> str(OpenmlSource(suite=99)), OpenmlSource(tasks=[31, 37]).word()
+    ('suite 99', 'openml:task:31,37')
+    """
 
     source: Literal["openml"] = "openml"
     suite: OpenmlId | None = Field(
@@ -114,7 +126,11 @@ class OpenmlSource(Part):
 
 
 class SyntheticSource(Part):
-    """Tables drawn from a random prior."""
+    """Tables drawn from a random prior.
+
+    >>> SyntheticSource(count=2000).seed
+    0
+    """
 
     source: Literal["synthetic"] = "synthetic"
     count: Whole = Field(ge=1, le=1_000_000, description="number of tables")

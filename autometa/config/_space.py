@@ -37,6 +37,12 @@ class SpaceSpec(Part):
         branches: learner -> meta-parameter -> dimension, in the order of the study file; a flat
             space has one branch.
         is_conditional: whether the learner is searched too.
+
+    >>> space = parse_space({"depth": {"low": 1, "high": 4}}, {"name": "maml"})
+    >>> space.branches["maml"]["depth"].high
+    4
+    >>> space.to_dict()
+    {'depth': {'low': 1, 'high': 4, 'log': False, 'step': 1}}
     """
 
     branches: dict[str, dict[str, Dimension]]

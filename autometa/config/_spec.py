@@ -52,7 +52,11 @@ def default_storage() -> str:
 
 
 class SplitSpec(Part):
-    """Shares of the families of ``train`` that are held out for the other roles."""
+    """Shares of the families of ``train`` that are held out for the other roles.
+
+    >>> SplitSpec(validation=0.2, test=0.3).by
+    'family'
+    """
 
     validation: Share = Field(0.0, description="share of the families for the search")
     confirm: Share = Field(0.0, description="share of the families that confirm the winner")
@@ -73,7 +77,15 @@ class SplitSpec(Part):
 
 
 class TablesSpec(Part):
-    """The tables of each role; a family of tables is in one role only."""
+    """The tables of each role; a family of tables is in one role only.
+
+    >>> tables = TablesSpec(
+    ...     train=[{"source": "synthetic", "count": 2000}],
+    ...     validation=[{"source": "sklearn", "names": ["iris", "digits"]}],
+    ... )
+    >>> [source.source for source in tables.train + tables.validation]
+    ['synthetic', 'sklearn']
+    """
 
     train: Sources = Field(min_length=1, description="tables to meta-train on")
     validation: Sources = Field((), description="tables that the search is scored on")
@@ -115,7 +127,11 @@ class TablesSpec(Part):
 
 
 class EpisodesSpec(Part):
-    """The few-shot tasks that are drawn from a table."""
+    """The few-shot tasks that are drawn from a table.
+
+    >>> EpisodesSpec(ways=3, shots=[1, 5]).settings
+    ('unlabelled',)
+    """
 
     ways: Annotated[Whole, Field(ge=2, le=50)] | Literal["all"] = Field(
         5, description="most classes of one episode; all of the table's where all"
@@ -146,7 +162,11 @@ class EpisodesSpec(Part):
 
 
 class TrainingSpec(Part):
-    """The outer loop."""
+    """The outer loop.
+
+    >>> TrainingSpec(outer_steps=1000).rungs
+    (125, 250, 500, 1000)
+    """
 
     outer_steps: Whole = Field(2000, ge=1, le=10_000_000, description="meta-training steps")
     rungs: Annotated[tuple[Whole, ...], AfterValidator(increasing)] = Field(
@@ -211,7 +231,11 @@ class TrainingSpec(Part):
 
 
 class SearchSpec(Part):
-    """The outer search and its budget."""
+    """The outer search and its budget.
+
+    >>> SearchSpec(trials=60, seconds=1800, workers=2).sampler
+    'tpe'
+    """
 
     trials: Whole = Field(30, ge=1, le=1_000_000, description="trials of the study, in total")
     seconds: Annotated[Number, Field(gt=0)] = Field(
@@ -251,7 +275,20 @@ class SearchSpec(Part):
 
 
 class StudySpec(Part):
-    """One study: tables, episodes, learner, space, budgets and storage."""
+    """One study: tables, episodes, learner, space, budgets and storage.
+
+    >>> spec = StudySpec(
+    ...     name="mine",
+    ...     tables={
+    ...         "train": [{"source": "synthetic", "count": 2000}],
+    ...         "validation": [{"source": "sklearn", "names": ["iris"]}],
+    ...     },
+    ...     learner={"name": "column_kernel"},
+    ...     space={"depth": {"low": 1, "high": 4}},
+    ... )
+    >>> spec.search.trials, spec.training.rungs
+    (30, (250, 500, 1000, 2000))
+    """
 
     version: int = Field(SCHEMA_VERSION, description="format of the study file")
     name: str = Field(description="name of the study and of its folder of results")

@@ -34,6 +34,10 @@ class Advantage:
         unit: what was resampled. ``families`` speaks about new tables; ``episodes`` only about
             new episodes of these tables.
         n: how many of them.
+
+    >>> advantage = Advantage(mean=0.012, low=0.003, high=0.021, unit="families", n=20)
+    >>> f"{100 * advantage.mean:+.1f} points"
+    '+1.2 points'
     """
 
     mean: float

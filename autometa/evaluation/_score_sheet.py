@@ -43,7 +43,11 @@ _TYPES: dict[str, Any] = (
 
 
 class WinsLosses(NamedTuple):
-    """On how many tables one method has the better mean, the worse mean, the same mean."""
+    """On how many tables one method has the better mean, the worse mean, the same mean.
+
+    >>> WinsLosses(wins=7, losses=2, ties=1).wins
+    7
+    """
 
     wins: int
     losses: int
@@ -63,6 +67,21 @@ class ScoreSheet:
     Raises:
         UserError: a column is missing or of the wrong kind, a metric is not finite, or two rows
             are about the same thing.
+
+    >>> rows = [
+    ...     {"table": "t", "family": "f", "role": "test", "setting": "inductive", "shot": 1}
+    ...     | {"seed": 0, "episode": episode, "method": method, "diverged": False}
+    ...     | dict.fromkeys(METRICS, score)
+    ...     for method, score in (("autometa", 0.8), ("lda", 0.7))
+    ...     for episode in range(3)
+    ... ]
+    >>> sheet = ScoreSheet.from_rows(rows)
+    >>> round(sheet.mean("accuracy", "autometa"), 2)
+    0.8
+    >>> sheet.best_baseline(exclude=["autometa"])
+    'lda'
+    >>> round(sheet.advantage("autometa", "lda").mean, 2)
+    0.1
     """
 
     def __init__(self, frame: pd.DataFrame) -> None:

@@ -80,6 +80,13 @@ class FewShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
             UserError: the export cannot be used, a label is missing, there is one class only, or
                 no column tells rows apart.
             RunError: adaptation gave numbers that are not finite.
+
+        >>> labelled = pd.DataFrame(
+        ...     {"length": [5.1, 4.9, 7.0, None], "colour": ["white", "white", "blue", "blue"]}
+        ... )
+        >>> classifier = FewShotClassifier().fit(labelled, ["a", "a", "b", "b"])
+        >>> classifier.classes_.tolist()
+        ['a', 'b']
         """
         export = read_export(self.export)
         learner = export.learner()
@@ -145,6 +152,10 @@ class FewShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
 
         Raises:
             UserError: a column is missing.
+
+        >>> classifier = FewShotClassifier().fit([[0.0, 1.0], [1.0, 0.0]] * 3, ["no", "yes"] * 3)
+        >>> classifier.predict([[0.1, 0.8], [0.9, 0.2]]).tolist()
+        ['no', 'yes']
         """
         best_Q = self._probabilities(X).argmax(1)
         return np.asarray(self.classes_[best_Q])
@@ -157,6 +168,10 @@ class FewShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
 
         Raises:
             UserError: a column is missing.
+
+        >>> classifier = FewShotClassifier().fit([[0.0, 1.0], [1.0, 0.0]] * 3, ["no", "yes"] * 3)
+        >>> classifier.predict_proba([[0.1, 0.8]]).shape
+        (1, 2)
         """
         return self._probabilities(X)
 
@@ -206,6 +221,11 @@ class FewShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
         Raises:
             UserError: there are fewer than two rows, a column is missing, or ``repeats`` is
                 below 1.
+
+        >>> rows = pd.DataFrame({"tells": [0, 1] * 5, "noise": range(10)})
+        >>> classifier = FewShotClassifier().fit(rows, rows["tells"])
+        >>> classifier.explain(rows).index[0]
+        'tells'
         """
         from autometa.export._explain import column_influence
 
@@ -262,6 +282,12 @@ def load(path: str | Path | None = None) -> FewShotClassifier:
 
     Raises:
         UserError: the export cannot be used.
+
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> classifier = load().fit(X[::10], y[::10])
+    >>> classifier.predict(X[:3]).tolist()
+    [0, 0, 0]
     """
     read_export(path)
     return FewShotClassifier(export=path)

@@ -53,6 +53,14 @@ def compare(
 
     Raises:
         UserError: a class has a single row, or what ``fit`` refuses.
+
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> table = compare(X[::25], y[::25])
+    >>> sorted(table.columns)
+    ['accuracy', 'log_loss', 'standard_error']
+    >>> "autometa" in table.index
+    True
     """
     # Here, because it brings much along that a prediction does not need.
     from sklearn.model_selection import StratifiedKFold
@@ -93,6 +101,12 @@ def verdict(compared: pd.DataFrame) -> str:
 
     Args:
         compared: what ``compare`` returned.
+
+    >>> compared = pd.DataFrame(
+    ...     {"accuracy": [0.9, 0.7], "standard_error": [0.05, 0.05]}, index=["autometa", "lda"]
+    ... )
+    >>> verdict(compared)
+    'autometa does better on these rows than the best classical model, lda'
     """
     best = compared.drop(index=OWN).iloc[0]
     name = str(best.name)

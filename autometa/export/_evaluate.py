@@ -60,6 +60,13 @@ def evaluate_export(
 
     Raises:
         UserError: the export cannot be used, or no table has an episode.
+
+    >>> from autometa.config import SklearnSource
+    >>> from autometa.tables import load_source
+    >>> tables, _ = load_source(SklearnSource(names=["iris"]))
+    >>> sheet = evaluate_export(None, tables, shots=[1], settings=["inductive"], episodes=2)
+    >>> sheet.cells()
+    [('inductive', 1)]
     """
     from autometa.evaluation import ScoreSheet, score_baselines, score_learner
     from autometa.tables import default_cache_dir

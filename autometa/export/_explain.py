@@ -7,6 +7,7 @@ JMLR 2019) without labels, which nobody has for new rows.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,15 +51,19 @@ def column_influence(
     if len(frame) > _MOST_ROWS:
         frame = frame.iloc[np.sort(rng.permutation(len(frame))[:_MOST_ROWS])]
     frame = frame.reset_index(drop=True)
-    before_QW = classifier.predict_proba(frame)
     found = {}
-    for name in frame.columns:
-        moved = 0.0
-        for _ in range(repeats):
-            dealt = frame.copy(deep=False)
-            dealt[name] = frame[name].iloc[rng.permutation(len(frame))].reset_index(drop=True)
-            moved += float(np.abs(classifier.predict_proba(dealt) - before_QW).sum(1).mean()) / 2
-        found[name] = moved / repeats
+    with warnings.catch_warnings():
+        # Said of X already; the columns of an array have got their names since.
+        warnings.filterwarnings("ignore", "X has feature names", UserWarning)
+        before_QW = classifier.predict_proba(frame)
+        for name in frame.columns:
+            moved = 0.0
+            for _ in range(repeats):
+                dealt = frame.copy(deep=False)
+                dealt[name] = frame[name].iloc[rng.permutation(len(frame))].reset_index(drop=True)
+                after_QW = classifier.predict_proba(dealt)
+                moved += float(np.abs(after_QW - before_QW).sum(1).mean()) / 2
+            found[name] = moved / repeats
     return pd.Series(found, name="influence", dtype=float).sort_values(
         ascending=False, kind="stable"
     )

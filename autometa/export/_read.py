@@ -39,6 +39,12 @@ class Export:
         spec: the sections ``learner``, ``episodes``, ``training`` and ``tables``.
         provenance: where the export comes from (see ``Provenance``).
         sha256: hash of each file that has one.
+
+    >>> export = read_export()
+    >>> export.path == PRETRAINED, len(export.families_seen()) > 50
+    (True, True)
+    >>> "autometa" in export.sheet().methods()
+    True
     """
 
     path: Path
@@ -86,6 +92,9 @@ def read_export(path: str | Path | None = None) -> Export:
     Raises:
         UserError: the folder or a file is missing, damaged or of a newer autometa, or the weights
             do not fit the configuration or are not finite.
+
+    >>> read_export().config.name
+    'column_kernel'
     """
     if path is None and not PRETRAINED.is_dir():
         raise UserError(

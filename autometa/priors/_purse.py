@@ -46,6 +46,9 @@ class Purse:
         won: wagers that beat the base trials.
         lost: those that did not, failed ones included.
         open: those that run, or wait for base trials to be compared with.
+
+    >>> Purse(size=4, stakes=3, won=1, lost=1, open=0).stakes
+    3
     """
 
     size: int
@@ -61,7 +64,13 @@ def is_enqueued(trial: FrozenTrial) -> bool:
 
 
 def is_wager(trial: FrozenTrial) -> bool:
-    """Returns whether a trial is prior-led, retries of lost ones included."""
+    """Returns whether a trial is prior-led, retries of lost ones included.
+
+    >>> import optuna
+    >>> origin = {ORIGIN: "portfolio 1"}
+    >>> is_wager(optuna.trial.create_trial(value=0.0, user_attrs=origin))
+    True
+    """
     origin = str(trial.user_attrs.get(ORIGIN, ""))
     return origin == PRIOR or origin.startswith(PORTFOLIO)
 
@@ -79,6 +88,9 @@ def purse_of(
         direction: of the study.
         size: stakes at the beginning.
         compared: base trials that must have finished before a wager is judged.
+
+    >>> purse_of([], StudyDirection.MINIMIZE, size=PURSE)
+    Purse(size=4, stakes=4, won=0, lost=0, open=0)
     """
     ranked, found = ranked_trials(trials, direction)
     keys = {trial.number: key for trial, key in zip(ranked, found, strict=True)}

@@ -88,6 +88,18 @@ class PriorSampler(BaseSampler):
 
     Raises:
         UserError: the purse or the portfolio has a negative size.
+
+    >>> import optuna
+    >>> past = optuna.create_study(
+    ...     study_name="past", direction="maximize", sampler=optuna.samplers.RandomSampler(0)
+    ... )
+    >>> past.optimize(lambda trial: -((trial.suggest_float("x", 0, 1) - 0.3) ** 2), n_trials=20)
+    >>> prior = StudyPrior.learn(past)
+    >>> sampler = PriorSampler(optuna.samplers.RandomSampler(1), prior, seed=0)
+    >>> study = optuna.create_study(direction="maximize", sampler=sampler)
+    >>> study.optimize(lambda trial: -((trial.suggest_float("x", 0, 2) - 0.4) ** 2), n_trials=3)
+    >>> study.trials[0].user_attrs["autometa:origin"]
+    'portfolio 1'
     """
 
     def __init__(

@@ -34,6 +34,14 @@ class Source(BaseModel):
         lengths: fitted scale of each parameter, in widths of its range.
         noise: fitted variance of the noise, in units of the signal's.
         meta_features: numbers that describe the study's task, to tell similar studies by.
+
+    >>> import optuna
+    >>> from autometa.priors import StudyPrior
+    >>> past = optuna.create_study(study_name="past", sampler=optuna.samplers.RandomSampler(0))
+    >>> past.optimize(lambda trial: trial.suggest_int("depth", 1, 4), n_trials=10)
+    >>> source = StudyPrior.learn(past).sources[0]
+    >>> source.name, source.trials, [parameter.name for parameter in source.parameters]
+    ('past', 10, ['depth'])
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

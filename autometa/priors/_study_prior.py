@@ -26,6 +26,20 @@ class StudyPrior:
     Attributes:
         sources: the studies.
         left_out: one line for each study that could not be learned from.
+
+    >>> past = optuna.create_study(
+    ...     study_name="past", direction="maximize", sampler=optuna.samplers.RandomSampler(0)
+    ... )
+    >>> past.optimize(lambda trial: -((trial.suggest_float("x", 0, 1) - 0.3) ** 2), n_trials=20)
+    >>> prior = StudyPrior.learn(past)
+
+    >>> [source.name for source in prior.sources]
+    ['past']
+    >>> abs(prior.suggest(1)[0]["x"] - 0.3) < 0.1
+    True
+    >>> prior.save("prior.json")
+    >>> StudyPrior.load("prior.json") == prior
+    True
     """
 
     sources: tuple[Source, ...] = ()

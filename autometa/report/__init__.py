@@ -3,6 +3,7 @@
 from autometa.report._dashboard import annotate as annotate
 from autometa.report._evidence import Evidence as Evidence
 from autometa.report._evidence import Winner as Winner
+from autometa.report._evidence import exported_winner as exported_winner
 from autometa.report._evidence import gather as gather
 from autometa.report._figures import pictures as pictures
 from autometa.report._importance import importances as importances
@@ -17,6 +18,7 @@ __all__ = [
     "Evidence",
     "Winner",
     "annotate",
+    "exported_winner",
     "gather",
     "importances",
     "pictures",

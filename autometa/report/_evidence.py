@@ -137,12 +137,20 @@ def gather(study: optuna.Study, *, run_folder: Path | None = None) -> Evidence:
         seconds=spent_seconds(study),
         peak_mib=max((trial.user_attrs.get(PEAK_MIB, 0.0) for trial in trials), default=0) or None,
         past=past_of(study, spec),
-        winner=_winner(folder / "export", study.study_name),
+        winner=exported_winner(folder / "export", study.study_name),
     )
 
 
-def _winner(folder: Path, name: str) -> Winner | None:
-    """Returns what was exported; None where there is no export, or it is of another study."""
+def exported_winner(folder: Path, name: str) -> Winner | None:
+    """Returns what a study has exported; None where there is no export, or it is of another study.
+
+    Args:
+        folder: the export.
+        name: the study.
+
+    Raises:
+        UserError: the export is damaged.
+    """
     if not folder.is_dir():
         return None
     export = read_export(folder)

@@ -61,6 +61,24 @@ def objective(spec: StudySpec | Mapping[str, Any]) -> Objective:
 
     Raises:
         UserError: the specification or its tables cannot be used.
+
+    >>> study = {
+    ...     "name": "tiny",
+    ...     "tables": {
+    ...         "train": [{"source": "synthetic", "count": 20}],
+    ...         "validation": [{"source": "sklearn", "names": ["iris"]}],
+    ...     },
+    ...     "episodes": {"shots": [1], "per_table": 2, "queries": 5},
+    ...     "learner": {"name": "column_kernel"},
+    ...     "space": {"depth": {"low": 1, "high": 2}},
+    ...     "training": {"outer_steps": 4},
+    ... }
+
+    >>> import optuna
+    >>> own = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(0))
+    >>> own.optimize(objective(study), n_trials=1)
+    >>> list(own.best_trial.params)
+    ['depth']
     """
     return Objective(spec if isinstance(spec, StudySpec) else spec_from_dict(spec))
 

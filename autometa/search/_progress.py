@@ -85,6 +85,11 @@ def leaderboard(study: optuna.Study) -> pd.DataFrame:
     best baseline with its 95 % interval and the baseline's name, rung (last outer step scored),
     origin, seconds, reason, one column per accuracy cell (``accuracy inductive/K=5``) and one per
     parameter (``params.inner_lr``).
+
+    >>> study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(0))
+    >>> study.optimize(lambda trial: -trial.suggest_int("depth", 1, 4), n_trials=2)
+    >>> leaderboard(study)[["state", "value"]].shape
+    (2, 2)
     """
     import pandas as pd
 

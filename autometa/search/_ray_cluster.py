@@ -56,6 +56,9 @@ class RayCluster:
 
     Raises:
         UserError: the number of GPUs is none that Ray can give.
+
+    >>> RayCluster("auto", gpus_per_worker=0.25).place
+    'auto'
     """
 
     address: str | None = None

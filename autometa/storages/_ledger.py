@@ -124,6 +124,13 @@ def load_study(
     Raises:
         UserError: unknown name (the message lists the known ones), or not made by autometa.
         RunError: the storage failed.
+
+    >>> from autometa.storages import open_storage
+    >>> storage = open_storage("journal:studies.journal")
+    >>> load_study(storage, "mine")
+    Traceback (most recent call last):
+        ...
+    autometa.errors.UserError: there is no study 'mine' in ...
     """
     with storage_errors(storage):
         known = _names(storage)

@@ -48,6 +48,10 @@ def open_storage(
             database's driver is not installed.
         RunError: the file is no storage, is damaged or read-only, or has another schema version;
             or the server cannot be reached or refuses.
+
+    >>> storage = open_storage("journal:studies.journal")
+    >>> storage.get_all_studies()
+    []
     """
     address = parse_url(default_storage_url() if url is None else url)
     if isinstance(address, PostgresAddress):

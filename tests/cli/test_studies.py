@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,45 @@ def test_csv_and_json_hold_every_column(in_finished: Run) -> None:
     assert {"trial", "value", "low", "high", "params.inner_lr"} <= set(rows[0])
     assert float(rows[0]["value"]) == data["trials"][0]["value"]
     assert data["winner"]["trial"] in {trial["trial"] for trial in data["trials"]}
+
+
+def test_json_says_what_the_winner_is_worth_and_where_it_is(in_finished: Run) -> None:
+    """Accuracy by setting and shot beside the best baseline, as ``tune`` prints it."""
+    data = json.loads(in_finished("show", "tiny", "--json").out, parse_constant=_refuse)
+    again = in_finished("tune", "tiny.yaml", "--json")
+
+    scores = data["scores"]
+    assert data["export"] == "results/runs/tiny/export"
+    assert (scores["trial"], scores["role"]) == (data["winner"]["trial"], "validation")
+    assert [(cell["setting"], cell["shot"]) for cell in scores["cells"]] == [
+        ("unlabelled", 1),
+        ("unlabelled", 3),
+    ]
+    for cell in scores["cells"]:
+        advantage = cell["advantage"]
+        difference = cell["accuracy"] - cell["best_baseline_accuracy"]
+        assert advantage["mean"] == pytest.approx(difference)
+        assert advantage["low"] <= advantage["mean"] <= advantage["high"]
+        assert (advantage["unit"], advantage["n"]) == ("episodes", 3)
+    assert json.loads(again.out) == data
+    assert "resumed" in again.err
+
+
+@pytest.mark.parametrize("state", ["gone", "damaged"])
+def test_json_without_an_export_has_no_scores(state: str, in_finished: Run) -> None:
+    """What the storage knows is told all the same."""
+    if state == "gone":
+        shutil.rmtree("results/runs/tiny/export")
+    else:
+        Path("results/runs/tiny/export/scores.parquet").write_bytes(b"no")
+
+    result = in_finished("show", "tiny", "--json")
+    data = json.loads(result.out)
+
+    assert result.code == 0
+    assert data["scores"] is data["export"] is None
+    assert data["winner"] is not None
+    assert ("damaged" in result.err) is (state == "damaged")
 
 
 @pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])

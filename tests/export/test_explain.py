@@ -37,6 +37,17 @@ def test_the_column_that_decides_comes_first(
     assert influence.is_monotonic_decreasing
 
 
+def test_arrays_are_explained_like_frames(
+    export: Path, table: tuple[pd.DataFrame, pd.Series]
+) -> None:
+    """Columns of an array are numbered, and nothing warns of names that nobody gave."""
+    classifier = load(export).fit(table[0].to_numpy(), table[1])
+
+    influence = classifier.explain(table[0].to_numpy())
+
+    assert influence.index[0] == "1"
+
+
 def test_the_same_rows_give_the_same_influence(
     export: Path, table: tuple[pd.DataFrame, pd.Series]
 ) -> None:

@@ -4,6 +4,7 @@ from autometa.tables.openml._fetch import FetchProgress, FetchReport, OnProgress
 from autometa.tables.openml._gaps import settled
 from autometa.tables.openml._listing import ListedTable, list_cached, list_openml
 from autometa.tables.openml._load import load_openml
+from autometa.tables.openml._reach import unreachable
 from autometa.tables.openml._session import Session
 from autometa.tables.openml._settings import Settings
 from autometa.tables.openml._store import Store
@@ -21,4 +22,5 @@ __all__ = [
     "list_openml",
     "load_openml",
     "settled",
+    "unreachable",
 ]
