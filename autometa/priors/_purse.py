@@ -32,7 +32,7 @@ ANCHOR = "anchor"
 PURSE = 4
 """Stakes that a purse begins with where nothing is said."""
 
-_FIXED_PARAMS = "fixed_params"  # where Optuna keeps the parameters of an enqueued trial
+FIXED_PARAMS = "fixed_params"  # where Optuna keeps the parameters of an enqueued trial
 _FAILED_KEY: Key = (2.0,)
 
 
@@ -60,7 +60,7 @@ class Purse:
 
 def is_enqueued(trial: FrozenTrial) -> bool:
     """Returns whether a trial's parameters were given by somebody, not sampled."""
-    return _FIXED_PARAMS in trial.system_attrs
+    return FIXED_PARAMS in trial.system_attrs
 
 
 def is_wager(trial: FrozenTrial) -> bool:

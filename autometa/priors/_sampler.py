@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,16 @@ from autometa.priors._learning import kept_places
 from autometa.priors._parameter import Parameter
 from autometa.priors._portfolio import portfolio
 from autometa.priors._proposal import History, propose, trust_of
-from autometa.priors._purse import ANCHOR, BASE, PORTFOLIO, PRIOR, PURSE, is_enqueued, purse_of
+from autometa.priors._purse import (
+    ANCHOR,
+    BASE,
+    FIXED_PARAMS,
+    PORTFOLIO,
+    PRIOR,
+    PURSE,
+    is_enqueued,
+    purse_of,
+)
 from autometa.priors._ranks import gaussian_ranks, ranked_trials
 from autometa.priors._space import Space
 from autometa.priors._study_prior import StudyPrior
@@ -70,7 +80,8 @@ class PriorSampler(BaseSampler):
     (``autometa:trust``).
     All that a decision depends on is in the study, so that a new sampler may be made for each
     trial. Entries of the portfolio belong to places in the order of trials: however many workers
-    ask at once, none gets another's.
+    ask at once, none gets another's. One that has been tried already, as an enqueued default may
+    have been, is left out.
 
     Args:
         base_sampler: any sampler of single objectives.
@@ -174,9 +185,11 @@ class PriorSampler(BaseSampler):
         if place >= self._entries or not may_lead:
             return self._mixed(study, trials, may_lead=may_lead)
         found = portfolio(self._view(self._space), size=self._entries)
-        if place < len(found):
-            return _Decision(f"{PORTFOLIO} {place + 1}", found[place])
-        return _Decision()
+        if place >= len(found):
+            return _Decision()
+        if any(_is_same(found[place], other) for other in trials):
+            return self._mixed(study, trials, may_lead=may_lead)
+        return _Decision(f"{PORTFOLIO} {place + 1}", found[place])
 
     def _mixed(self, study: Study, trials: Sequence[FrozenTrial], *, may_lead: bool) -> _Decision:
         seen = {name: item for trial in trials for name, item in trial.distributions.items()}
@@ -262,6 +275,23 @@ def _history(space: Space, trials: Sequence[FrozenTrial], study: Study) -> Histo
         scores=scores[kept],
         running=space.positions([trial.params for trial in running]),
     )
+
+
+def _is_same(config: Mapping[str, Any], trial: FrozenTrial) -> bool:
+    """Tells whether a trial has tried a configuration already, or was enqueued to try it."""
+    given = trial.system_attrs.get(FIXED_PARAMS)
+    if given is None and not trial.state.is_finished():
+        return False  # not all of its parameters may be drawn yet
+    params = trial.params if given is None else given
+    return bool(params) and all(
+        name in config and _is_equal(config[name], value) for name, value in params.items()
+    )
+
+
+def _is_equal(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-9)
+    return bool(one == other)
 
 
 def _told(view: View, trust: Trust) -> dict[str, Any]:

@@ -24,14 +24,12 @@ class Past:
         led: numbers of the trials that the past has proposed.
         trust: trial -> past study -> expected rank correlation of its opinion with the study's
             trials, at the time of that trial and of the most trusted ones alone.
-        total: trial -> trust in all of them together, between 0 and 1.
         purse: how the trials that the past has led have fared.
     """
 
     sources: tuple[str, ...]
     led: frozenset[int]
     trust: Mapping[int, Mapping[str, float]]
-    total: Mapping[int, float]
     purse: Purse
 
 
@@ -46,7 +44,6 @@ def past_of(study: optuna.Study, spec: StudySpec) -> Past | None:
         sources=tuple(source.name for source in start.prior.sources),
         led=frozenset(trial.number for trial in trials if is_wager(trial)),
         trust={number: dict(trust["sources"]) for number, trust in told.items()},
-        total={number: float(trust["total"]) for number, trust in told.items()},
         purse=purse_of(trials, study.direction, size=PURSE),
     )
 

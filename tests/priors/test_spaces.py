@@ -264,3 +264,20 @@ def test_eight_workers_share_one_portfolio(past: Past, space: Spaces, is_told: b
 
     assert origins == [*(f"portfolio {place}" for place in range(1, 5)), *["base"] * 4]
     assert len(set(led)) == 4
+
+
+def test_an_entry_that_was_enqueued_is_not_tried_again(past: Past, space: Spaces) -> None:
+    """The trial in its place is led by something else, and the other entries keep theirs."""
+    prior = StudyPrior.learn([past("one"), past("two", seed=1)])
+    first, second = prior.suggest(2, space)
+    sampler = PriorSampler(optuna.samplers.RandomSampler(seed=0), prior, space=space, seed=0)
+    study = optuna.create_study(sampler=sampler)
+    study.enqueue_trial(first)
+
+    trials = [study.ask(space) for _ in range(3)]
+
+    assert trials[0].params == first
+    assert trials[1].user_attrs[ORIGIN] != "portfolio 1"
+    assert trials[1].params != first
+    assert trials[2].user_attrs[ORIGIN] == "portfolio 2"
+    assert trials[2].params == second
