@@ -13,6 +13,7 @@ Fixed before the runs:
 - Reported: accuracy and log-loss (means over families), and the difference from ``alone`` with a
   95 % interval by bootstrap over families, at each K and over all. What is below half a point over
   all K does not come into the package.
+- Folds that are done are kept in ``--work DIR``, so that a run can be gone on with.
 
     OMP_NUM_THREADS=1 python studies/benchmarks/add_ons.py --tables DIR
 """
@@ -22,6 +23,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,34 +50,53 @@ _LONGER = 4
 
 def parse_arguments() -> argparse.Namespace:
     """Returns the command line's options."""
-    return parser_for(__doc__, quick="one fold, 2 episodes, 200 steps").parse_args()
+    parser = parser_for(__doc__, quick="one fold, 2 episodes, 200 steps")
+    parser.add_argument("--work", type=Path, help="folder of finished folds")
+    return parser.parse_args()
 
 
-def scores(tables: Sequence[ScaledTable], *, is_quick: bool) -> pd.DataFrame:
+def scores(options: argparse.Namespace) -> pd.DataFrame:
     """Returns accuracy and log-loss of every variant on every episode."""
+    tables = all_tables(options.tables)
     synthetic, _ = load_source(SyntheticSource(count=2000))
     folds = folds_by_family(tables)
-    rows = []
-    for number, tested in enumerate(folds[:1] if is_quick else folds):
+    found = []
+    for number, tested in enumerate(folds[:1] if options.quick else folds):
+        file = options.work and options.work / f"fold-{number}.parquet"
+        if file is not None and file.exists():
+            found.append(pd.read_parquet(file))
+            continue
         names = {item.name for item in tested}
         training = [item for item in tables if item.name not in names]
-        steps = 200 if is_quick else STEPS
-        seeds = [
-            trained(default_config(), training, synthetic, seed=seed, steps=steps)
-            for seed in _SEEDS
-        ]
-        longer = trained(default_config(), training, synthetic, steps=_LONGER * steps)
-        for task in tasks_of(tested, ["unlabelled"], episodes=2 if is_quick else _EPISODES):
-            for name, found in variants(seeds, longer, task).items():
-                for episode, probabilities_QW in enumerate(found):
-                    labels_Q = task.episodes[episode].query_labels_Q
-                    rows.append(
-                        sheet_row(
-                            task, episode, name, score_probabilities(probabilities_QW, labels_Q)
-                        )
-                    )
+        found.append(of_fold(training, tested, synthetic, is_quick=options.quick))
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            found[-1].to_parquet(file.with_suffix(".part"))
+            file.with_suffix(".part").replace(file)
         print(f"fold {number} done", file=sys.stderr, flush=True)
-    return pd.DataFrame(rows)
+    return pd.concat(found, ignore_index=True)
+
+
+def of_fold(
+    training: Sequence[ScaledTable],
+    tested: Sequence[ScaledTable],
+    synthetic: Sequence[ScaledTable],
+    *,
+    is_quick: bool,
+) -> pd.DataFrame:
+    """Returns the scores on the tables of one fold."""
+    steps = 200 if is_quick else STEPS
+    seeds = [
+        trained(default_config(), training, synthetic, seed=seed, steps=steps) for seed in _SEEDS
+    ]
+    longer = trained(default_config(), training, synthetic, steps=_LONGER * steps)
+    return pd.DataFrame(
+        sheet_row(task, episode, name, score_probabilities(probabilities_QW, labels_Q))
+        for task in tasks_of(tested, ["unlabelled"], episodes=2 if is_quick else _EPISODES)
+        for name, found in variants(seeds, longer, task).items()
+        for episode, probabilities_QW in enumerate(found)
+        for labels_Q in [task.episodes[episode].query_labels_Q]
+    )
 
 
 def variants(
@@ -99,7 +120,7 @@ def main() -> int:
     """Runs the benchmark; returns the exit code."""
     options = parse_arguments()
     torch.set_num_threads(1)
-    frame = scores(all_tables(options.tables), is_quick=options.quick)
+    frame = scores(options)
     means = family_means(frame)
     rows: list[list[str]] = []
     figures: dict[str, Any] = {}
