@@ -61,10 +61,10 @@ def export(
     log_to_stderr()
     opened = load_study(open_storage(storage, create=False), study)
     if trial is None and WINNER not in opened.user_attrs:
-        from autometa.search import finalists
+        from autometa.search import failure_reasons, finalists
 
-        # Where every trial has failed, that is what to say.
-        finalists(opened, count=1)
+        if failure_reasons(opened.get_trials(deepcopy=False)):
+            finalists(opened, count=1)  # where nothing but failures came out, it says so
         raise UserError(
             f"the study {study!r} has no confirmed winner yet: run `autometa tune` to its end, or "
             "name a trial by --trial"

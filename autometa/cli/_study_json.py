@@ -29,7 +29,7 @@ def study_json(study: optuna.Study, *, top: int | None = None) -> dict[str, Any]
     progress = snapshot(study, spec)
     rungs = rung_correlations(study.get_trials(deepcopy=False), rungs=spec.training.rungs)
     frame = leaderboard(study)
-    winner = _exported(study.study_name)
+    winner = _exported(study)
     return {
         "study": study.study_name,
         "done": progress.done,
@@ -44,12 +44,12 @@ def study_json(study: optuna.Study, *, top: int | None = None) -> dict[str, Any]
     }
 
 
-def _exported(name: str) -> Winner | None:
+def _exported(study: optuna.Study) -> Winner | None:
     from autometa.report import exported_winner
     from autometa.storages import run_folder_of
 
     try:
-        return exported_winner(run_folder_of(name) / "export", name)
+        return exported_winner(study, run_folder_of(study.study_name) / "export")
     except UserError as error:
         # What the storage knows is told all the same.
         say(f"warning: {one_line(str(error))}")

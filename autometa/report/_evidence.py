@@ -26,7 +26,7 @@ from autometa.search import (
     rung_correlations,
     snapshot,
 )
-from autometa.storages import spent_seconds
+from autometa.storages import WINNER, spent_seconds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,24 +137,26 @@ def gather(study: optuna.Study, *, run_folder: Path | None = None) -> Evidence:
         seconds=spent_seconds(study),
         peak_mib=max((trial.user_attrs.get(PEAK_MIB, 0.0) for trial in trials), default=0) or None,
         past=past_of(study, spec),
-        winner=exported_winner(folder / "export", study.study_name),
+        winner=exported_winner(study, folder / "export"),
     )
 
 
-def exported_winner(folder: Path, name: str) -> Winner | None:
+def exported_winner(study: optuna.Study, folder: Path) -> Winner | None:
     """Returns what a study has exported; None where there is no export, or it is of another study.
 
     Args:
+        study: the study; another storage may have one of the same name.
         folder: the export.
-        name: the study.
 
     Raises:
         UserError: the export is damaged.
     """
-    if not folder.is_dir():
+    won = study.user_attrs.get(WINNER)
+    if won is None or not folder.is_dir():
         return None
     export = read_export(folder)
-    if export.provenance.get("study") != name:
+    found = (export.provenance.get("study"), export.provenance.get("trial"))
+    if found != (study.study_name, won["trial"]):
         return None
     sheet = export.sheet()
     roles = set(sheet.frame["role"])

@@ -23,6 +23,7 @@ from autometa.search._objective import train_candidate as train_candidate
 from autometa.search._peak import PEAK_MIB as PEAK_MIB
 from autometa.search._processes import run_processes as run_processes
 from autometa.search._progress import Progress as Progress
+from autometa.search._progress import failure_reasons as failure_reasons
 from autometa.search._progress import leaderboard as leaderboard
 from autometa.search._progress import snapshot as snapshot
 from autometa.search._ray_cluster import RayCluster as RayCluster
@@ -108,6 +109,7 @@ __all__ = [
     "candidate_config",
     "chosen_finalists",
     "confirm",
+    "failure_reasons",
     "fetched_spec",
     "finalists",
     "fresh_seed",

