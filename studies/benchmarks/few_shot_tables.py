@@ -16,7 +16,7 @@ Fixed before the runs:
 - Reported in each setting (unlabelled, transductive, inductive) and at each K: accuracy as mean
   over families; the advantage over each baseline with a 95 % interval by bootstrap over families,
   and Holm's correction over shots and opponents of a setting; mean rank over tables; wins and
-  losses; log-loss.
+  losses; log-loss. Calibration (mean confidence less accuracy) was added after the runs.
 - ``--check``, unlabelled: above LR, LDA, RF, ExtraTrees and the soft vote at K = 1, 3, 5, with the
   corrected interval above zero against LR and LDA; not below RF at K = 10 and 20; one point above
   the prototype at each K.
