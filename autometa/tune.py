@@ -14,19 +14,15 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from autometa.config import StudySpec, spec_from_dict
 from autometa.errors import StoppedError, UserError
-from autometa.evaluation import ScoreSheet
-from autometa.export import Export, read_export
+from autometa.export import read_export
 from autometa.report import publish_notes, publish_report
 from autometa.search import (
     FINALISTS,
     Confirmed,
-    Progress,
     StudyData,
     Ticker,
     WorkerEngine,
@@ -52,6 +48,7 @@ from autometa.storages import (
     trials_done,
 )
 from autometa.study_export import export_confirmed
+from autometa.study_result import Event, Stage, TuneResult
 from autometa.tables import sources_of
 
 if TYPE_CHECKING:
@@ -65,73 +62,6 @@ _LEAST_SECONDS = 1.0
 """A search is not started, or started again, for less."""
 
 _CLOCK_JUMP_SECONDS = 5.0
-
-Stage: TypeAlias = Literal[
-    "fetch", "tables", "study", "baselines", "search", "confirm", "test", "export", "report"
-]
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that a display may show.
-
-    Attributes:
-        stage: part of the workflow.
-        message: one line; empty for mere progress.
-        done: units done in this stage.
-        total: units of this stage; 0 where it has none.
-        progress: state of the search, in the search stage.
-        seconds_left: until the search ends at the latest, in the search stage.
-
-    >>> event = Event("search", done=3, total=30)
-    >>> f"{event.stage}: {event.done} of {event.total}"
-    'search: 3 of 30'
-    """
-
-    stage: Stage
-    message: str = ""
-    done: int = 0
-    total: int = 0
-    progress: Progress | None = None
-    seconds_left: float | None = None
-
-
-@dataclass(frozen=True)
-class TuneResult:
-    """The end of a study.
-
-    Attributes:
-        study: name of the study.
-        export: the exported winner.
-        folder: where it was written.
-        report: the page about the study.
-        trial: number of the winning trial.
-        role: role of the tables of the quoted score: ``test``, else ``confirm`` or ``validation``.
-        sheet: scores of the learner and the baselines on that role.
-
-    >>> from pathlib import Path
-    >>> from autometa.export import PRETRAINED
-    >>> export = read_export(PRETRAINED)
-    >>> result = TuneResult(
-    ...     study="mine",
-    ...     export=export,
-    ...     folder=PRETRAINED,
-    ...     report=Path("results/runs/mine/report.html"),
-    ...     trial=3,
-    ...     role="test",
-    ...     sheet=export.sheet(),
-    ... )
-    >>> result.export.config.name, result.trial
-    ('column_kernel', 3)
-    """
-
-    study: str
-    export: Export
-    folder: Path
-    report: Path
-    trial: int
-    role: str
-    sheet: ScoreSheet
 
 
 def tune(

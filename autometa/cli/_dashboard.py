@@ -9,8 +9,9 @@ import typer
 
 from autometa.cli._printing import hush_optuna, log_to_stderr, tell
 from autometa.cli._storage_option import StorageOption
+from autometa.logging import get_logger
 
-_LOG = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 _LOOPBACK = "127.0.0.1"
 _EVERY_ADDRESS = "0.0.0.0"
 
@@ -67,7 +68,7 @@ def dashboard(
         server.set_app(ReadOnlyGuard(app, hosts, server.server_port))
         where = f"{shown}:{server.server_port}"
         if names:
-            _LOG.warning(
+            _logger.warning(
                 "there is no login: whoever reaches %s can read every study of the storage", where
             )
             where = names[0] if has_port(names[0]) else f"{names[0]}:{server.server_port}"

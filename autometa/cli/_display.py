@@ -13,7 +13,7 @@ from autometa.cli._progress import Status
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from autometa.tune import Event
+    from autometa.study_result import Event
 
 SILENCE_SECONDS = 15.0
 """Without a terminal a line is printed at least this often."""

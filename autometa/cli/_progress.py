@@ -10,7 +10,7 @@ from autometa.cli._printing import duration, one_line
 
 if TYPE_CHECKING:
     from autometa.search import Progress
-    from autometa.tune import Event
+    from autometa.study_result import Event
 
 _TITLES = {
     "fetch": "fetching tables",

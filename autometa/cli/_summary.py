@@ -9,7 +9,7 @@ from autometa.cli._printing import clean
 from autometa.cli._sheet import LEARNER, setting_lines
 
 if TYPE_CHECKING:
-    from autometa.tune import TuneResult
+    from autometa.study_result import TuneResult
 
 
 def summary_lines(result: TuneResult, *, storage: str | None) -> list[str]:

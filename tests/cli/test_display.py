@@ -13,7 +13,7 @@ import pytest
 from autometa.cli._display import LiveDisplay, PlainDisplay, open_display
 from autometa.search import Progress
 from autometa.search._progress import RunningTrial
-from autometa.tune import Event
+from autometa.study_result import Event
 
 ADVANTAGE = {
     "baseline": "knn",

@@ -14,7 +14,8 @@ from autometa.config import StudySpec
 from autometa.report import Evidence, gather
 from autometa.search import prior_file_of
 from autometa.storages import load_study, open_storage
-from autometa.tune import TuneResult, tune
+from autometa.study_result import TuneResult
+from autometa.tune import tune
 
 
 @pytest.fixture(scope="module")

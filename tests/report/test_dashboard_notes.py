@@ -26,7 +26,8 @@ from autometa.report._cards import cards
 from autometa.report._per_table import table_advantages
 from autometa.search import LEARNER_METHOD
 from autometa.storages import ARTIFACTS_FOLDER, load_study, open_storage
-from autometa.tune import TuneResult, tune
+from autometa.study_result import TuneResult
+from autometa.tune import tune
 
 
 class _Silent(WSGIRequestHandler):

@@ -20,7 +20,7 @@ from autometa.report._asked import study_file
 from autometa.report._per_table import per_table, table_advantages
 from autometa.search import LEARNER_METHOD, StudyData, prepare_study
 from autometa.storages import ORIGIN
-from autometa.tune import TuneResult
+from autometa.study_result import TuneResult
 
 
 def test_evidence_is_what_study_and_export_say(evidence: Evidence, result: TuneResult) -> None:
