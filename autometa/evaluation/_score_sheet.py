@@ -23,23 +23,13 @@ from autometa.evaluation._bootstrap import (
     interval_over_families,
     mean_of_cells,
 )
-from autometa.evaluation._layout import Layout
-from autometa.evaluation._metrics import LOWER_IS_BETTER, METRICS
+from autometa.evaluation._comparison import Comparison, listed, require_metric
+from autometa.evaluation._metrics import LOWER_IS_BETTER
 from autometa.evaluation._sheet_file import read_sheet_file, write_sheet_file
+from autometa.evaluation._sheet_rows import COLUMNS, checked_rows
 from autometa.evaluation._summary import summary, to_markdown
 from autometa.learners import BASELINES, SEMI_SUPERVISED_BASELINES
-from autometa.typing import SETTINGS, FloatArray, IntArray, Setting
-
-KEY = ("table", "family", "role", "setting", "shot", "seed", "episode", "method")
-"""Columns that name a row; no two rows agree in all of them."""
-
-COLUMNS = (*KEY, *METRICS, "diverged")
-_TYPES: dict[str, Any] = (
-    dict.fromkeys(KEY, str)
-    | dict.fromkeys(("shot", "seed", "episode"), np.int64)
-    | dict.fromkeys(METRICS, np.float64)
-    | {"diverged": np.bool_}
-)
+from autometa.typing import SETTINGS, Setting
 
 
 class WinsLosses(NamedTuple):
@@ -85,30 +75,7 @@ class ScoreSheet:
     """
 
     def __init__(self, frame: pd.DataFrame) -> None:
-        missing = [column for column in COLUMNS if column not in frame.columns]
-        if missing:
-            raise UserError(
-                f"A score sheet must have the columns {', '.join(COLUMNS)}; {', '.join(missing)} "
-                "missing: give a sheet that autometa wrote."
-            )
-        try:
-            self._frame = frame[list(COLUMNS)].astype(_TYPES).reset_index(drop=True)
-        except (TypeError, ValueError) as error:
-            raise UserError(
-                f"A score sheet must hold numbers where numbers belong; got {error}: "
-                "give a sheet that autometa wrote."
-            ) from error
-        if not np.isfinite(self._frame[list(METRICS)].to_numpy()).all():
-            raise UserError(
-                "A score must be finite, got NaN or infinity: score diverged episodes as chance."
-            )
-        repeated = self._frame.duplicated(list(KEY))
-        if repeated.any():
-            row = self._frame.loc[repeated, list(KEY)].iloc[0].to_dict()
-            raise UserError(
-                f"A score sheet must hold each score once; {row} is there twice: "
-                "give methods or seeds names of their own."
-            )
+        self._frame = checked_rows(frame)
 
     @classmethod
     def _of(cls, checked: pd.DataFrame) -> ScoreSheet:
@@ -202,8 +169,8 @@ class ScoreSheet:
         Raises:
             UserError: the metric is unknown, or the method has no score there.
         """
-        rows_P = self._rows_of(metric, method, setting=setting, shot=shot)
-        families, means_FC = self._layout.family_means(rows_P, self._values(metric)[rows_P])
+        rows_P, values_P = self._compared.of_method(metric, method, setting=setting, shot=shot)
+        families, means_FC = self._compared.layout.family_means(rows_P, values_P)
         means: list[float] = np.nanmean(means_FC, axis=1).tolist()
         return pd.Series(means, index=families)
 
@@ -220,8 +187,8 @@ class ScoreSheet:
         Raises:
             UserError: the metric is unknown, or the method has no score there.
         """
-        rows_P = self._rows_of(metric, method, setting=setting, shot=shot)
-        _, means_FC = self._layout.family_means(rows_P, self._values(metric)[rows_P])
+        rows_P, values_P = self._compared.of_method(metric, method, setting=setting, shot=shot)
+        _, means_FC = self._compared.layout.family_means(rows_P, values_P)
         return mean_of_cells(means_FC)
 
     def advantage(
@@ -252,15 +219,18 @@ class ScoreSheet:
         Raises:
             UserError: the metric is unknown, or the methods have no episode in common.
         """
-        rows_P, difference_P = self._paired(method, over, metric, setting=setting, shot=shot)
-        _, differences_NC = self._layout.family_means(rows_P, difference_P)
+        layout = self._compared.layout
+        rows_P, difference_P = self._compared.of_pair(
+            metric, method, over, setting=setting, shot=shot
+        )
+        _, differences_NC = layout.family_means(rows_P, difference_P)
         rng = np.random.default_rng(seed)
         mean = mean_of_cells(differences_NC)
         families = len(differences_NC)
         if families >= FEWEST_FAMILIES:
             low, high = interval_over_families(differences_NC, rng)
             return Advantage(mean, low, high, "families", families)
-        groups, weights = self._layout.episodes_by_table(rows_P, difference_P)
+        groups, weights = layout.episodes_by_table(rows_P, difference_P)
         low, high = interval_over_episodes(groups, weights, rng)
         return Advantage(mean, low, high, "episodes", sum(map(len, groups)))
 
@@ -282,8 +252,10 @@ class ScoreSheet:
             UserError: the two have no episode in common.
         """
         sheet = self if role is None else self.select(role=role)
-        rows_P, difference_P = sheet._paired(method, over, "log_loss", setting=setting, shot=shot)
-        _, differences_FC = sheet._layout.family_means(rows_P, difference_P)
+        rows_P, difference_P = sheet._compared.of_pair(
+            "log_loss", method, over, setting=setting, shot=shot
+        )
+        _, differences_FC = sheet._compared.layout.family_means(rows_P, difference_P)
         return mean_of_cells(differences_FC)
 
     def wins_losses(
@@ -300,8 +272,10 @@ class ScoreSheet:
         Raises:
             UserError: the metric is unknown, or the methods have no episode in common.
         """
-        rows_P, difference_P = self._paired(method, over, metric, setting=setting, shot=shot)
-        means_TC = self._layout.table_means(rows_P, difference_P)
+        rows_P, difference_P = self._compared.of_pair(
+            metric, method, over, setting=setting, shot=shot
+        )
+        means_TC = self._compared.layout.table_means(rows_P, difference_P)
         return WinsLosses(
             wins=int((means_TC > 1e-12).sum()),
             losses=int((means_TC < -1e-12).sum()),
@@ -324,21 +298,22 @@ class ScoreSheet:
         Raises:
             UserError: the metric is unknown, or no baseline has a score there.
         """
-        _require_metric(metric)
+        require_metric(metric)
         sheet = (
             self if setting is None and shot is None else self.select(setting=setting, shot=shot)
         )
         present = sheet.methods()
-        cells = frozenset[int]().union(*map(sheet._layout.cells_of, present))
+        cells_of = {name: sheet._compared.layout.cells_of(name) for name in present}
+        cells = frozenset[int]().union(*cells_of.values())
         candidates = [
             name
             for name in BASELINES + SEMI_SUPERVISED_BASELINES
-            if name in present and name not in exclude and sheet._layout.cells_of(name) == cells
+            if name not in exclude and cells_of.get(name) == cells
         ]
         if not candidates:
             raise UserError(
                 "A baseline must be scored before it can be the best; "
-                f"got {_listed(present)}: add the baselines' sheet."
+                f"got {listed(present)}: add the baselines' sheet."
             )
         sign = -1 if metric in LOWER_IS_BETTER else 1
         return max(candidates, key=lambda name: sign * sheet.mean(metric, name))
@@ -356,49 +331,5 @@ class ScoreSheet:
         return to_markdown(self, metric=metric, reference=reference, seed=seed)
 
     @cached_property
-    def _layout(self) -> Layout:
-        return Layout(self._frame)
-
-    def _values(self, metric: str) -> FloatArray:
-        return self._frame[metric].to_numpy()
-
-    def _rows_of(
-        self, metric: str, method: str, *, setting: Setting | None, shot: int | None
-    ) -> IntArray:
-        """Returns the positions of a method's rows; there is at least one."""
-        _require_metric(metric)
-        rows_P = self._layout.rows(method, setting=setting, shot=shot)
-        if not len(rows_P):
-            raise UserError(
-                f"A method must have a score where its mean is asked for; got {method!r} at "
-                f"setting={setting}, shot={shot}: choose among {_listed(self.methods())}."
-            )
-        return rows_P
-
-    def _paired(
-        self, method: str, over: str, metric: str, *, setting: Setting | None, shot: int | None
-    ) -> tuple[IntArray, FloatArray]:
-        """Returns the method's rows whose episodes the other has as well, and their difference."""
-        first_P, second_P = self._layout.paired(
-            self._rows_of(metric, method, setting=setting, shot=shot),
-            self._rows_of(metric, over, setting=setting, shot=shot),
-        )
-        if not len(first_P):
-            raise UserError(
-                f"Methods must be compared on the same episodes; {method!r} and {over!r} have "
-                "none in common: score both on the same tasks."
-            )
-        sign = -1 if metric in LOWER_IS_BETTER else 1
-        values_R = self._values(metric)
-        return first_P, sign * (values_R[first_P] - values_R[second_P])
-
-
-def _require_metric(metric: str) -> None:
-    if metric not in METRICS:
-        raise UserError(
-            f"A metric must be one of {', '.join(METRICS)}; got {metric!r}: choose from these."
-        )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names) if names else "nothing"
+    def _compared(self) -> Comparison:
+        return Comparison(self._frame)

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from autometa.evaluation import METRICS, ScoreSheet
-from autometa.evaluation._score_sheet import KEY
+from autometa.evaluation._comparison import Comparison
+from autometa.evaluation._sheet_rows import KEY
 
 
 @pytest.fixture
@@ -56,10 +57,10 @@ def test_means_are_those_of_a_data_frame(sheet: ScoreSheet) -> None:
 
 def test_weighted_episodes_add_up_to_the_advantage(sheet: ScoreSheet) -> None:
     """What the bootstrap over episodes resamples has the mean that is reported."""
-    layout = sheet._layout
-    rows_P, difference_P = sheet._paired("autometa", "lda", "accuracy", setting=None, shot=None)
+    compared = Comparison(sheet.frame)
+    rows_P, difference_P = compared.of_pair("accuracy", "autometa", "lda", setting=None, shot=None)
 
-    groups, weights = layout.episodes_by_table(rows_P, difference_P)
+    groups, weights = compared.layout.episodes_by_table(rows_P, difference_P)
 
     total = sum(w * group.mean() for w, group in zip(weights, groups, strict=True))
     assert total == pytest.approx(sheet.advantage("autometa", "lda").mean, rel=1e-12)
