@@ -32,10 +32,11 @@ from typing import Any
 
 import numpy as np
 import optuna
-from benchmark_page import Target, origin, publish, table, target_table
+from benchmark_page import origin, publish
 from lcbench import DEVELOPMENT, REPORT, SPACE, Surrogate
 from optuna.samplers import GPSampler, TPESampler
 from prior_arms import ARMS, COLD, OF_LCBENCH, Arm, Problem
+from priors_page import COLD_ARM, MARKS, Found, arm_table, page, targets_of
 from surface_problem import Surface
 
 from autometa.atomic import write_atomically
@@ -43,15 +44,11 @@ from autometa.priors import PriorSampler, StudyPrior, purse_of
 
 TRIALS = 32
 PURSE = 4
-_MARKS = (1, 2, 4, 8, 16, 32)
 _WORSE = 0.1
-_COLD = "TPE"
 _AGAIN = "TPE, another seed"
 _REACHED_AT = 30
 _ASKED_AT = (50, 1000, 5000)
-_QUICK_ARMS = (_COLD, _AGAIN, "ours", "all inverted")
-
-Found = dict[str, Any]
+_QUICK_ARMS = (COLD_ARM, _AGAIN, "ours", "all inverted")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -166,14 +163,14 @@ def summarised(
     }
     figures: dict[str, Found] = {}
     for place, name in enumerate(arms):
-        found, cold = regrets[name], regrets[COLD.get(name, _COLD)]
+        found, cold = regrets[name], regrets[COLD.get(name, COLD_ARM)]
         goal = float(cold[..., _REACHED_AT - 1].mean())
         behind = found[..., -1] - cold[..., -1]
         own = [runs[f"{name}/{task}/{seed}"] for task in tasks for seed in range(seeds)]
         curve = found.mean(axis=(0, 1))
         difference = (found - cold)[..., _REACHED_AT - 1].mean(axis=1)
         figures[name] = {
-            "regret": {str(mark): round(float(curve[mark - 1]), 4) for mark in _MARKS},
+            "regret": {str(mark): round(float(curve[mark - 1]), 4) for mark in MARKS},
             "interval_at_8": interval(found[..., 7].mean(axis=1)),
             "rank_at_8": round(float(ranks[8][place]), 2),
             "rank_at_32": round(float(ranks[32][place]), 2),
@@ -234,127 +231,6 @@ def timings(surrogate: Surrogate, tasks: Sequence[str]) -> Found:
     return {"learning_50_studies_of_100": round(learning, 2), "ask_with_20_sources_of_1000": asks}
 
 
-def targets_of(figures: dict[str, Found], times: Found) -> list[Target]:
-    """Returns what is checked."""
-    ours = figures["ours"]
-    found = [
-        Target(
-            "trials to the regret of cold TPE after 30",
-            6,
-            ours["reaches_cold_at_30"] or TRIALS + 1,
-            "ours",
-            is_upper=True,
-        ),
-        Target(
-            "share of runs clearly worse than cold",
-            0.05,
-            ours["clearly_worse"],
-            "ours",
-            is_upper=True,
-        ),
-        Target(
-            "regret after 30 above cold, all inverted",
-            0.05,
-            figures["all inverted"]["against_cold_at_30"],
-            "all inverted",
-            is_upper=True,
-        ),
-        Target(
-            "prior-led trials that earned nothing less those that won",
-            PURSE,
-            max(row["most_unearned"] for name, row in figures.items() if "no warranty" not in name),
-            "any arm with the warranty",
-            is_upper=True,
-        ),
-    ]
-    if "one source" in figures:
-        cold = figures[_COLD]["regret"]["8"]
-        found.append(
-            Target(
-                "regret after 8 less that of cold",
-                0.0,
-                figures["one source"]["regret"]["8"] - cold,
-                "one source",
-                is_upper=True,
-            )
-        )
-        found.append(
-            Target(
-                "low end of the interval against cold after 30",
-                0.0,
-                figures["noise for a prior"]["against_cold_interval"][0],
-                "noise for a prior",
-                is_upper=True,
-            )
-        )
-    asks = times["ask_with_20_sources_of_1000"]["1000"]["ours"]
-    return [
-        *found,
-        Target(
-            "CPU seconds of an ask at 1,000 trials, 20 sources of 1,000", 1.0, asks, is_upper=True
-        ),
-        Target(
-            "CPU seconds to learn from 50 studies of 100 trials",
-            10.0,
-            times["learning_50_studies_of_100"],
-            is_upper=True,
-        ),
-    ]
-
-
-def page(
-    figures: dict[str, Found], times: Found, targets: Sequence[Target], options: argparse.Namespace
-) -> list[str]:
-    """Returns the lines of the page."""
-    asks = times["ask_with_20_sources_of_1000"]
-    seconds = [[count, *(f"{value:.3f}" for value in row.values())] for count, row in asks.items()]
-    count = len(REPORT if options.tasks == "report" else DEVELOPMENT)
-    return [
-        "# Warm starts from past studies",
-        "",
-        origin("priors"),
-        "",
-        f"LCBench's surrogate, {options.tasks} tasks ({count}), {options.seeds} seeds.",
-        "",
-        *arm_table(figures),
-        "",
-        *target_table(targets),
-        "",
-        "Learning from 50 studies of 100 trials takes "
-        f"{times['learning_50_studies_of_100']} CPU seconds.",
-        "CPU seconds of an ask beside 20 sources that had 1,000 trials:",
-        "",
-        *table(["trials in the study", "TPE", "ours"], seconds),
-    ]
-
-
-def arm_table(figures: dict[str, Found]) -> list[str]:
-    """Returns a table with a row for each arm."""
-    rows = [
-        [
-            name,
-            *(f"{row['regret'][str(mark)]:.3f}" for mark in _MARKS),
-            f"{row['rank_at_8']:.1f}",
-            str(row["reaches_cold_at_30"] or "never"),
-            f"{row['against_cold_at_30']:+.3f} ({row['against_cold_interval'][0]:+.3f} to "
-            f"{row['against_cold_interval'][1]:+.3f})",
-            f"{100 * row['clearly_worse']:.0f} %",
-            f"{row['led']:.1f}",
-        ]
-        for name, row in figures.items()
-    ]
-    header = [
-        "arm",
-        *(f"@{mark}" for mark in _MARKS),
-        "rank @8",
-        "trials to cold's @30",
-        "against cold @30",
-        "clearly worse",
-        "prior-led",
-    ]
-    return table(header, rows)
-
-
 def on_surface(arms: dict[str, Arm], options: argparse.Namespace) -> int:
     """Runs the arms on the groups of families of ``surface.py`` and publishes what they found."""
     surface = Surface(options.surface)
@@ -397,7 +273,7 @@ def main() -> int:
     runs = all_runs(surrogate, arms, tasks, options)
     figures = summarised(runs, arms, tasks, options.seeds)
     times = timings(surrogate, tasks)
-    targets = targets_of(figures, times)
+    targets = targets_of(figures, times, trials=TRIALS, purse=PURSE)
     found = {"tasks": options.tasks, "seeds": options.seeds, "arms": figures, "times": times}
     lines = page(figures, times, targets, options)
     return publish("priors", lines, found, targets, options)
