@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import inspect
+import pkgutil
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -43,6 +47,34 @@ def test_every_name_of_the_package_is_listed() -> None:
 
     for name in autometa.__all__:
         assert name == "__version__" or getattr(autometa, name) in listed
+
+
+def _rooms() -> Iterator[tuple[str, Any]]:
+    """Yields what each room of the package offers to the others, by its name."""
+    for found in pkgutil.iter_modules(autometa.__path__, "autometa."):
+        if found.ispkg:
+            room = importlib.import_module(found.name)
+            for name in getattr(room, "__all__", []):
+                yield f"{found.name}.{name}", getattr(room, name)
+
+
+_OFFERED = {
+    name: offered
+    for name, offered in _rooms()
+    if inspect.isclass(offered) or inspect.isfunction(offered)
+}
+
+
+@pytest.mark.parametrize("name", _OFFERED)
+def test_what_a_room_offers_shows_its_use(name: str) -> None:
+    """A class or function has an example, a class perhaps in one of its methods."""
+    offered = _OFFERED[name]
+    own = vars(offered).items() if inspect.isclass(offered) else ()
+    methods = [method for key, method in own if not key.startswith("_")]
+
+    texts = [inspect.getdoc(item) or "" for item in (offered, *methods)]
+
+    assert any(">>> " in text for text in texts), f"{name} needs an example in its docstring"
 
 
 def test_examples_get_a_heading() -> None:

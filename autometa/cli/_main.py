@@ -40,6 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Args:
         argv: the arguments without the program's name; those of the process when None.
+
+    >>> main(["tables", "check", "sklearn:iris"])
+    table  role  family  rows  columns  encoded  classes  smallest class
+    iris   -     iris     150        4        4        3              50
+    <BLANKLINE>
+    1 table of 1 family: 150 rows, 4 columns, 3 classes
+    no two tables share rows
+    0
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     is_debugging = _take_debug(arguments)

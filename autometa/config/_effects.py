@@ -52,7 +52,11 @@ def check_effects(learner: str, branch: Mapping[str, Dimension], fixed: Mapping[
 
 
 def deciding_fields(learner: str) -> frozenset[str]:
-    """Returns the meta-parameters of a learner that decide whether others have an effect."""
+    """Returns the meta-parameters of a learner that decide whether others have an effect.
+
+    >>> sorted(deciding_fields("column_kernel")), sorted(deciding_fields("maml"))
+    (['adapt', 'head'], [])
+    """
     return frozenset(
         name
         for (owner, _), needs in _NEEDS.items()
@@ -69,12 +73,22 @@ def is_idle(learner: str, field: str, values: Mapping[str, Any]) -> bool:
         learner: name of the learner.
         field: the meta-parameter.
         values: values of others, fixed or chosen; those that are missing have their defaults.
+
+    >>> adapts = ("head", "head+scales")
+    >>> [is_idle("column_kernel", "inner_steps", {"adapt": adapt}) for adapt in adapts]
+    [True, False]
     """
     return not _is_used(learner, field, {name: (value,) for name, value in values.items()})
 
 
 def effective_inner_steps(config: LearnerConfig) -> int | None:
-    """Returns the inner steps of a learner; None where it has none, or they do nothing."""
+    """Returns the inner steps of a learner; None where it has none, or they do nothing.
+
+    >>> from autometa.config import ColumnKernelConfig, MamlConfig
+    >>> configs = [MamlConfig(), ColumnKernelConfig(), ColumnKernelConfig(adapt="head+scales")]
+    >>> [effective_inner_steps(config) for config in configs]
+    [5, None, 3]
+    """
     values = config.model_dump()
     if "inner_steps" not in type(config).model_fields or is_idle(
         config.name, "inner_steps", values

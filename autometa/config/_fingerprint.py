@@ -21,6 +21,14 @@ def fingerprint(spec: StudySpec) -> dict[str, Any]:
 
     Args:
         spec: the study.
+
+    >>> tables = {"train": [{"source": "openml", "suite": 99}], "split": {"validation": 0.2}}
+    >>> space = {"depth": {"low": 1, "high": 4}}
+    >>> spec = StudySpec(name="mine", tables=tables, learner={"name": "maml"}, space=space)
+    >>> fingerprint(spec)["space"]
+    [{'parameter': 'depth', 'low': 1, 'high': 4, 'log': False, 'step': 1}]
+    >>> fingerprint(spec.model_copy(update={"name": "yours"})) == fingerprint(spec)
+    True
     """
     space = [
         {

@@ -219,10 +219,18 @@ def learner_config_class(name: str) -> LearnerConfigClass:
 
 
 def learner_fields(name: str) -> tuple[str, ...]:
-    """Returns the names of a learner's meta-parameters, which a study may fix or search."""
+    """Returns the names of a learner's meta-parameters, which a study may fix or search.
+
+    >>> learner_fields("protonet")
+    ('width', 'depth', 'inputs', 'columns')
+    """
     return tuple(field for field in learner_config_class(name).model_fields if field != "name")
 
 
 def field_choices(name: str, field: str) -> tuple[Any, ...]:
-    """Returns the values that a categorical field of a learner accepts (empty for numbers)."""
+    """Returns the values that a categorical field of a learner accepts (empty for numbers).
+
+    >>> field_choices("maml", "adapt"), field_choices("maml", "depth")
+    (('all', 'head'), ())
+    """
     return get_args(learner_config_class(name).model_fields[field].annotation)

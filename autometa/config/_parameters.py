@@ -28,6 +28,13 @@ def learner_config(spec: StudySpec, params: Mapping[str, Any]) -> LearnerConfig:
 
     Raises:
         UserError: a parameter is missing or unknown, or has a value that the learner refuses.
+
+    >>> tables = {"train": [{"source": "openml", "suite": 99}], "split": {"validation": 0.2}}
+    >>> space, fixed = {"depth": {"low": 1, "high": 4}}, {"name": "maml", "width": 32}
+    >>> spec = StudySpec(name="mine", tables=tables, learner=fixed, space=space)
+    >>> config = learner_config(spec, {"depth": 3})
+    >>> config.name, config.depth, config.width, config.inner_steps
+    ('maml', 3, 32, 5)
     """
     space = spec.space
     learner = next(iter(space.branches))
@@ -70,6 +77,12 @@ def default_params(spec: StudySpec) -> list[dict[str, Any]]:
 
     Returns:
         One dictionary per learner of the space, in the order of the study file.
+
+    >>> tables = {"train": [{"source": "openml", "suite": 99}], "split": {"validation": 0.2}}
+    >>> space = {"depth": {"low": 1, "high": 4}, "width": {"choices": [16, 32]}}
+    >>> spec = StudySpec(name="mine", tables=tables, learner={"name": "maml"}, space=space)
+    >>> default_params(spec)
+    [{'depth': 2, 'width': 32}]
     """
     space = spec.space
     proposals: list[dict[str, Any]] = []

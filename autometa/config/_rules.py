@@ -90,7 +90,15 @@ def lifted(error: ValidationError) -> Rule:
 
 
 def user_error(error: ValidationError, source: str = "the study file") -> UserError:
-    """Returns one sentence on the first broken rule and the number of further ones."""
+    """Returns one sentence on the first broken rule and the number of further ones.
+
+    >>> from autometa.config import SearchSpec
+    >>> try:
+    ...     SearchSpec(trials=0, workers=-1)
+    ... except ValidationError as error:
+    ...     print(user_error(error))
+    trials must be at least 1; got 0 (and 1 more)
+    """
     # A list whose only entry is wrong is reported as too short as well.
     broken = [item for item in error.errors(include_url=False) if item["type"] != "too_short"]
     further = max(len(broken), 1) - 1

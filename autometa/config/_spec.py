@@ -47,7 +47,11 @@ _MOST_RUNGS = 4
 
 
 def default_storage() -> str:
-    """Returns ``$AUTOMETA_STORAGE`` where it is set, else the journal below ``results/runs``."""
+    """Returns ``$AUTOMETA_STORAGE`` where it is set, else the journal below ``results/runs``.
+
+    >>> default_storage()
+    'journal:results/runs/studies.journal'
+    """
     return os.environ.get(STORAGE_VARIABLE, "").strip() or DEFAULT_STORAGE
 
 

@@ -37,6 +37,15 @@ class EpisodeBatch:
             support rows, and in settings with rows without labels those of query rows.
         basis_TFC: principal axes of the rows that the scaling saw, of unit length; None where no
             learner asks for them.
+
+    >>> from autometa.episodes import evaluation_episodes, pack
+    >>> from autometa.tables import scale_table, synthetic_table
+    >>> table = scale_table(synthetic_table(seed=0, index=1))
+    >>> drawn = {"shot": 5, "count": 2, "ways": 3, "queries": 10, "seed": 0}
+    >>> episodes = evaluation_episodes(table.y_R, table.sha256, **drawn)
+    >>> batch = pack(episodes, [table, table], ["inductive", "transductive"])
+    >>> tuple(batch.x_support_TSFH.shape), batch.visible_TR.sum(1).tolist()
+    ((2, 15, 11, 2), [15, 45])
     """
 
     x_TRFH: Tensor

@@ -31,6 +31,12 @@ class Episode:
         query_rows_Q: rows to be predicted, int64; disjoint from the support rows.
         query_labels_Q: their classes, int64.
         ways: number of classes.
+
+    >>> import numpy as np
+    >>> y_R = np.repeat([0, 1, 2], 10)
+    >>> [episode] = evaluation_episodes(y_R, "ab12", shot=2, count=1, ways=2, queries=4, seed=0)
+    >>> episode.ways, episode.support_labels_S.tolist(), len(episode.query_rows_Q)
+    (2, [0, 0, 1, 1], 8)
     """
 
     support_rows_S: IntArray
@@ -41,7 +47,12 @@ class Episode:
 
 
 def rows_by_class(y_R: IntArray) -> list[IntArray]:
-    """Returns, for each class code in order, the rows that carry it."""
+    """Returns, for each class code in order, the rows that carry it.
+
+    >>> import numpy as np
+    >>> [rows.tolist() for rows in rows_by_class(np.array([1, 0, 1, 1]))]
+    [[1], [0, 2, 3]]
+    """
     order = np.argsort(y_R, kind="stable")
     return list(np.split(order, np.cumsum(np.bincount(y_R))[:-1]))
 
@@ -67,6 +78,13 @@ def draw_episode(
 
     Raises:
         ValueError: fewer than ``len(shots_W)`` classes have enough rows.
+
+    >>> import numpy as np
+    >>> class_rows = rows_by_class(np.repeat([0, 1, 2], 20))
+    >>> rng = np.random.default_rng(0)
+    >>> episode = draw_episode(class_rows, np.array([1, 3]), queries=5, rng=rng)
+    >>> episode.support_labels_S.tolist(), len(episode.query_rows_Q)
+    ([0, 1, 1, 1], 10)
     """
     ways = len(shots_W)
     needed = int(shots_W.max()) + MIN_QUERIES
@@ -125,6 +143,13 @@ def evaluation_episodes(
 
     Returns:
         ``count`` episodes, or none where fewer than two classes have enough rows.
+
+    >>> from autometa.tables import load_source, parse_source
+    >>> (iris,), _ = load_source(parse_source("sklearn:iris"))
+    >>> fixed = {"shot": 5, "count": 20, "ways": "all", "queries": 15, "seed": 0}
+    >>> episodes = evaluation_episodes(iris.y_R, iris.sha256, **fixed)
+    >>> len(episodes), len(episodes[0].support_rows_S), len(episodes[0].query_rows_Q)
+    (20, 15, 45)
     """
     class_rows = [rows for rows in rows_by_class(y_R) if len(rows) >= shot + MIN_QUERIES]
     episode_ways = len(class_rows) if ways == "all" else min(ways, len(class_rows))

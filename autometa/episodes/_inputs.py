@@ -27,6 +27,15 @@ class EpisodeInputs:
         stats_FJ: statistics of the columns on the rows that the scaling saw.
         usable_F: False where a column is constant on those rows.
         fit_rows: number of rows that the scaling saw.
+
+    >>> from autometa.episodes import evaluation_episodes
+    >>> from autometa.tables import scale_table, synthetic_table
+    >>> table = scale_table(synthetic_table(seed=0, index=1))
+    >>> drawn = {"shot": 5, "count": 1, "ways": 3, "queries": 10, "seed": 0}
+    >>> [episode] = evaluation_episodes(table.y_R, table.sha256, **drawn)
+    >>> inputs = scaled_inputs(table, episode, "inductive")
+    >>> inputs.x_RFH.shape, inputs.fit_rows
+    ((45, 11, 2), 15)
     """
 
     x_RFH: FloatArray
@@ -42,6 +51,16 @@ def scaled_inputs(table: ScaledTable, episode: Episode, setting: Setting) -> Epi
         table: the table that the episode's rows belong to.
         episode: rows and labels.
         setting: which rows the scaling sees.
+
+    >>> from autometa.episodes import evaluation_episodes
+    >>> from autometa.tables import scale_table, synthetic_table
+    >>> table = scale_table(synthetic_table(seed=0, index=1))
+    >>> drawn = {"shot": 5, "count": 1, "ways": 3, "queries": 10, "seed": 0}
+    >>> [episode] = evaluation_episodes(table.y_R, table.sha256, **drawn)
+    >>> scaled_inputs(table, episode, "inductive").fit_rows
+    15
+    >>> scaled_inputs(table, episode, "unlabelled").fit_rows
+    224
     """
     return scaled_inputs_of([episode], [table], [setting])[0]
 
@@ -60,6 +79,15 @@ def scaled_inputs_of(
         tables: the table of each episode.
         settings: which rows the scaling of each episode sees.
         columns: the encoded columns of each episode to use, in order; all where None.
+
+    >>> from autometa.episodes import evaluation_episodes
+    >>> from autometa.tables import scale_table, synthetic_table
+    >>> table = scale_table(synthetic_table(seed=0, index=1))
+    >>> drawn = {"shot": 5, "count": 3, "ways": 3, "queries": 10, "seed": 0}
+    >>> episodes = evaluation_episodes(table.y_R, table.sha256, **drawn)
+    >>> settings = ["inductive", "transductive", "unlabelled"]
+    >>> [inputs.fit_rows for inputs in scaled_inputs_of(episodes, [table] * 3, settings)]
+    [15, 45, 224]
     """
     picks: Sequence[IntArray | slice] = columns or [slice(None)] * len(episodes)
     inputs: dict[int, EpisodeInputs] = {}
@@ -91,7 +119,17 @@ def scaled_inputs_of(
 def episode_inputs(
     table: ScaledTable, episode: Episode, setting: Setting
 ) -> tuple[FloatArray, FloatArray]:
-    """Returns the z-scores of support and query rows on the usable columns (SF and QF)."""
+    """Returns the z-scores of support and query rows on the usable columns (SF and QF).
+
+    >>> from autometa.episodes import evaluation_episodes
+    >>> from autometa.tables import scale_table, synthetic_table
+    >>> table = scale_table(synthetic_table(seed=0, index=1))
+    >>> drawn = {"shot": 5, "count": 1, "ways": 3, "queries": 10, "seed": 0}
+    >>> [episode] = evaluation_episodes(table.y_R, table.sha256, **drawn)
+    >>> x_SF, x_QF = episode_inputs(table, episode, "transductive")
+    >>> x_SF.shape, x_QF.shape
+    ((15, 11), (30, 11))
+    """
     inputs = scaled_inputs(table, episode, setting)
     x_RF = inputs.x_RFH[:, inputs.usable_F, 0]
     support = len(episode.support_rows_S)
@@ -111,6 +149,15 @@ def unlabelled_rows(
     Nothing in the inductive setting; the query rows in the transductive one; in the unlabelled one
     the query rows and further rows of the table, ``limit`` rows at most. Columns are those of
     ``episode_inputs``.
+
+    >>> import numpy as np
+    >>> from autometa.episodes import evaluation_episodes
+    >>> from autometa.tables import scale_table, synthetic_table
+    >>> table = scale_table(synthetic_table(seed=0, index=1))
+    >>> drawn = {"shot": 5, "count": 1, "ways": 3, "queries": 10, "seed": 0}
+    >>> [episode] = evaluation_episodes(table.y_R, table.sha256, **drawn)
+    >>> unlabelled_rows(table, episode, "unlabelled", limit=99, rng=np.random.default_rng(0)).shape
+    (99, 11)
     """
     _, x_QF = episode_inputs(table, episode, setting)
     if setting == "inductive":

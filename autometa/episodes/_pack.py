@@ -29,6 +29,11 @@ def principal_axes(x_RF: FloatArray, components: int) -> FloatArray:
     Args:
         x_RF: z-scores.
         components: number of axes C; missing ones are zero.
+
+    >>> import numpy as np
+    >>> print(principal_axes(np.array([[1.0, 1.0], [-1.0, -1.0]]), components=2).round(2))
+    [[0.71 0.  ]
+     [0.71 0.  ]]
     """
     x_RF = x_RF.astype(np.float64)
     basis_FC = np.zeros((x_RF.shape[1], components), np.float32)
@@ -69,6 +74,15 @@ def pack(
         columns: the encoded columns of each episode to use, in order; all where None.
         components: number of principal axes to add as ``basis_TFC``; none where None.
         inputs: their scaled rows, where the caller has them from ``scaled_inputs_of``.
+
+    >>> from autometa.episodes import evaluation_episodes
+    >>> from autometa.tables import scale_table, synthetic_table
+    >>> table = scale_table(synthetic_table(seed=0, index=1))
+    >>> drawn = {"shot": 5, "count": 4, "ways": 3, "queries": 10, "seed": 0}
+    >>> episodes = evaluation_episodes(table.y_R, table.sha256, **drawn)
+    >>> batch = pack(episodes, [table] * 4, ["inductive"] * 4, components=8)
+    >>> tuple(batch.x_TRFH.shape), tuple(batch.basis_TFC.shape)
+    ((4, 45, 11, 2), (4, 11, 8))
     """
     picks = columns if columns is not None else [None] * len(episodes)
     if inputs is None:
@@ -99,6 +113,15 @@ def assemble(
         episodes: labels and numbers of support and query rows (their row indices are not used).
         inputs: the scaled rows of each episode, support first.
         bases: principal axes of each episode (FC), or nothing.
+
+    >>> from autometa.episodes import evaluation_episodes, scaled_inputs
+    >>> from autometa.tables import scale_table, synthetic_table
+    >>> table = scale_table(synthetic_table(seed=0, index=1))
+    >>> drawn = {"shot": 5, "count": 1, "ways": 3, "queries": 10, "seed": 0}
+    >>> [episode] = evaluation_episodes(table.y_R, table.sha256, **drawn)
+    >>> batch = assemble([episode], [scaled_inputs(table, episode, "inductive")])
+    >>> tuple(batch.x_TRFH.shape), batch.support_rows
+    ((1, 45, 11, 2), 15)
     """
     tasks = len(episodes)
     support = max(len(episode.support_rows_S) for episode in episodes)

@@ -68,6 +68,15 @@ class TrainingEpisodes:
 
     Raises:
         UserError: no table is given at all.
+
+    >>> from autometa.tables import scale_table, synthetic_table
+    >>> tables = [scale_table(synthetic_table(seed=0, index=index)) for index in range(3)]
+    >>> given = {"meta_batch": 4, "ways": 5, "synthetic_share": 1.0, "augmented_share": 0.0}
+    >>> one, other = [
+    ...     TrainingEpisodes([], tables, seed=0, components=None, **given) for _ in range(2)
+    ... ]
+    >>> one.batch(7).tasks, one.batch(7).x_TRFH.equal(other.batch(7).x_TRFH)
+    (4, True)
     """
 
     def __init__(

@@ -14,6 +14,7 @@ from autometa.evaluation._metrics import score_probabilities as score_probabilit
 from autometa.evaluation._score_sheet import ScoreSheet as ScoreSheet
 from autometa.evaluation._score_sheet import WinsLosses as WinsLosses
 from autometa.evaluation._tasks import EvaluationTask as EvaluationTask
+from autometa.evaluation._tasks import evaluation_tasks as evaluation_tasks
 from autometa.evaluation._verdict import verdicts as verdicts
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "adaptation_curve",
     "by_inner_steps",
     "calibration_error",
+    "evaluation_tasks",
     "score_baselines",
     "score_learner",
     "score_probabilities",

@@ -28,6 +28,10 @@ class AdaptationPoint:
         inner_steps: steps taken; 0 is the learner before it adapts.
         accuracy: mean over families and cells, between 0 and 1.
         log_loss: likewise, in nats.
+
+    >>> point = AdaptationPoint(inner_steps=4, accuracy=0.81, log_loss=0.52)
+    >>> f"{point.accuracy:.0%} after {point.inner_steps} inner steps"
+    '81% after 4 inner steps'
     """
 
     inner_steps: int
@@ -47,6 +51,16 @@ def adaptation_curve(
     Returns:
         One point for each number of steps, its own among them; nothing for a learner whose inner
         steps have no effect.
+
+    >>> from autometa.config import MamlConfig
+    >>> from autometa.evaluation import evaluation_tasks
+    >>> from autometa.learners import build_learner
+    >>> from autometa.tables import load_source, parse_source
+    >>> tables, _ = load_source(parse_source("sklearn:iris"))
+    >>> tasks = evaluation_tasks(tables, shots=[5], episodes=2)
+    >>> curve = adaptation_curve(build_learner(MamlConfig(inner_steps=2), seed=0), tasks)
+    >>> [point.inner_steps for point in curve], curve[-1].log_loss < curve[0].log_loss
+    ([0, 1, 2, 4], True)
     """
     curve = []
     for steps, changed in by_inner_steps(learner):
@@ -68,6 +82,12 @@ def by_inner_steps(learner: AbstractLearner) -> Iterator[tuple[int, AbstractLear
     Yields:
         The steps, its own number among them, and a copy that takes so many; nothing for a learner
         whose inner steps have no effect.
+
+    >>> from autometa.config import MamlConfig
+    >>> from autometa.learners import build_learner
+    >>> learner = build_learner(MamlConfig(inner_steps=3), seed=0)
+    >>> [(steps, changed.config.inner_steps) for steps, changed in by_inner_steps(learner)]
+    [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4)]
     """
     own = effective_inner_steps(learner.config)
     if own is not None:

@@ -85,6 +85,14 @@ def score_baselines(
     Raises:
         UserError: a name is not a baseline.
         RunError: a worker process died.
+
+    >>> from autometa.evaluation import evaluation_tasks
+    >>> from autometa.tables import load_source, parse_source
+    >>> tables, _ = load_source(parse_source("sklearn:iris"))
+    >>> tasks = evaluation_tasks(tables, shots=[5], episodes=2)
+    >>> sheet = score_baselines(tasks, "cache", names=["lda", "knn"])
+    >>> sheet.best_baseline(), len(list(Path("cache/baselines").iterdir()))
+    ('lda', 1)
     """
     folder = None if cache_dir is None else Path(cache_dir) / "baselines"
     names_of = [_names(task, names) for task in tasks]

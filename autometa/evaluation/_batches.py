@@ -22,6 +22,14 @@ class EvaluationBatches:
         cells: largest number of cells in a batch of more than one episode.
         kept_bytes: memory for batches that are kept for the next candidate; those beyond it are
             packed anew each time.
+
+    >>> from autometa.evaluation import evaluation_tasks
+    >>> from autometa.tables import load_source, parse_source
+    >>> tables, _ = load_source(parse_source("sklearn:iris"))
+    >>> tasks = evaluation_tasks(tables, shots=[5], episodes=2)
+    >>> batches = EvaluationBatches(tasks * 2)
+    >>> len(batches), [batch.tasks for _, batch in batches]
+    (4, [4])
     """
 
     tasks: Sequence[EvaluationTask]

@@ -46,6 +46,16 @@ def score_learner(
         dtype: precision of the batches; float32 where None.
         cells: largest number of cells in a batch of more than one episode.
         on_progress: called with (episodes done, episodes) after every batch.
+
+    >>> from autometa.config import ColumnKernelConfig
+    >>> from autometa.evaluation import evaluation_tasks
+    >>> from autometa.learners import build_learner
+    >>> from autometa.tables import load_source, parse_source
+    >>> tables, _ = load_source(parse_source("sklearn:iris"))
+    >>> tasks = evaluation_tasks(tables, shots=[5], episodes=2)
+    >>> sheet = score_learner(build_learner(ColumnKernelConfig(), seed=0), tasks, method="fresh")
+    >>> round(sheet.mean("accuracy", "fresh"), 1)
+    0.9
     """
     import torch
 

@@ -30,6 +30,11 @@ class EpisodeScores(TypedDict):
     ``log_loss`` is in nats, ``accuracy``, ``balanced_accuracy`` and ``auroc`` are shares in 0..1,
     ``brier`` sums over classes (0..2), ``confidence`` is the mean probability of the predicted
     class: above ``accuracy``, a method is overconfident.
+
+    >>> probabilities_QW = np.array([[0.75, 0.25], [0.75, 0.25]])
+    >>> scores: EpisodeScores = score_probabilities(probabilities_QW, np.array([0, 1]))
+    >>> scores["confidence"], scores["accuracy"]
+    (0.75, 0.5)
     """
 
     log_loss: float
@@ -53,6 +58,14 @@ def score_probabilities(probabilities_QW: FloatArray, labels_Q: IntArray) -> Epi
 
     Raises:
         ValueError: shapes do not agree, there is no query row, or a label is out of range.
+
+    >>> labels_Q = np.array([0, 1])
+    >>> scores = score_probabilities(np.array([[0.8, 0.2], [0.4, 0.6]]), labels_Q)
+    >>> scores["accuracy"], round(scores["log_loss"], 3)
+    (1.0, 0.367)
+    >>> scores = score_probabilities(np.full((2, 2), np.nan), labels_Q)
+    >>> scores["accuracy"], scores["diverged"]
+    (0.5, True)
     """
     queries, ways = probabilities_QW.shape
     if queries == 0 or labels_Q.shape != (queries,):
@@ -130,6 +143,10 @@ def calibration_error(probabilities_NW: FloatArray, labels_N: IntArray, *, bins:
         bins: number of equally wide bins of the confidence.
 
     Source: Guo et al., "On calibration of modern neural networks", 2017, equation 3.
+
+    >>> probabilities_NW = np.array([[0.8, 0.2]] * 4)
+    >>> round(calibration_error(probabilities_NW, np.array([0, 0, 0, 1])), 2)
+    0.05
     """
     confidence_N = probabilities_NW.max(axis=1)
     is_right_N = probabilities_NW.argmax(axis=1) == labels_N

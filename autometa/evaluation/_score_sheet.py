@@ -58,6 +58,7 @@ class ScoreSheet:
         UserError: a column is missing or of the wrong kind, a metric is not finite, or two rows
             are about the same thing.
 
+    >>> from autometa.evaluation import METRICS
     >>> rows = [
     ...     {"table": "t", "family": "f", "role": "test", "setting": "inductive", "shot": 1}
     ...     | {"seed": 0, "episode": episode, "method": method, "diverged": False}

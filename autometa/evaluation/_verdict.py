@@ -15,6 +15,20 @@ def verdicts(sheet: ScoreSheet, *, learner: str, drawn: str = "") -> list[str]:
         sheet: scores of the learner and of the baselines on the tables of one role.
         learner: name of the learner in the sheet.
         drawn: how the episodes were drawn (``export.drawing``).
+
+    Raises:
+        UserError: a setting has no score of a baseline, or none of the learner.
+
+    >>> from autometa.evaluation import METRICS, ScoreSheet
+    >>> rows = [
+    ...     {"table": "t", "family": "f", "role": "test", "setting": "inductive", "shot": 1}
+    ...     | {"seed": 0, "episode": episode, "method": method, "diverged": False}
+    ...     | dict.fromkeys(METRICS, score)
+    ...     for method, score in (("autometa", 0.8), ("lda", 0.7))
+    ...     for episode in range(3)
+    ... ]
+    >>> verdicts(ScoreSheet.from_rows(rows), learner="autometa")
+    ['In the inductive setting the learner is above the best baseline at K=1 (lda).']
     """
     lines = []
     for setting in dict.fromkeys(setting for setting, _ in sheet.cells()):

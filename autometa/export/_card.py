@@ -55,6 +55,15 @@ def write_card(
         sheet: scores of the learner and of the baselines.
         provenance: where the export comes from, as for ``write_export``.
         method: the learner's name in the sheet.
+
+    >>> from autometa.evaluation import ScoreSheet
+    >>> from autometa.export import read_export
+    >>> learner, sheet = read_export().learner(), ScoreSheet.from_rows([])
+    >>> card = write_card(learner=learner, spec={}, sheet=sheet, provenance={"study": "mine"})
+    >>> card.splitlines()[0], "**Not tested**" in card
+    ('# mine: a few-shot classifier for tables', True)
+    >>> [line for line in card.splitlines() if line.startswith("## ")][:3]
+    ['## Test score', '## Limits', '## Meta-parameters']
     """
     sections = [
         _introduction(learner, provenance),

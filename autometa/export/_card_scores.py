@@ -163,6 +163,13 @@ def _worst_families(sheet: ScoreSheet, method: str) -> str:
 
 
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:
-    """Returns rows of cells as a Markdown table."""
+    """Returns rows of cells as a Markdown table.
+
+    >>> print(markdown_table(["method", "1 per class"], [["autometa", "71.5 %"], ["lda", "-"]]))
+    | method | 1 per class |
+    | --- | --- |
+    | autometa | 71.5 % |
+    | lda | - |
+    """
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

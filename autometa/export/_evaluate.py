@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from autometa.episodes import evaluation_episodes
 from autometa.errors import UserError
 from autometa.export._read import Export, read_export
 from autometa.tables import ScaledTable
 from autometa.typing import Counts, Setting, Ways
 
 if TYPE_CHECKING:
-    from autometa.evaluation import EvaluationTask, ScoreSheet
+    from autometa.evaluation import ScoreSheet
 
 METHOD = "autometa"
 """Name of the learner in score sheets."""
@@ -68,22 +67,26 @@ def evaluate_export(
     >>> sheet.cells()
     [('inductive', 1)]
     """
-    from autometa.evaluation import ScoreSheet, score_baselines, score_learner
+    from autometa.evaluation import ScoreSheet, evaluation_tasks, score_baselines, score_learner
     from autometa.tables import default_cache_dir
 
     if not isinstance(export, Export):
         export = read_export(export)
-    tasks = _tasks(
-        export,
-        tables,
-        shots=shots,
-        settings=settings,
-        episodes=episodes,
-        ways=ways,
-        queries=queries,
-        seed=seed,
-        counts=counts,
-    )
+    tasks = [
+        task
+        for table in tables
+        for task in evaluation_tasks(
+            [table],
+            shots=shots,
+            episodes=episodes,
+            ways=ways,
+            queries=queries,
+            settings=settings,
+            role=SEEN if has_seen(export, table) else UNSEEN,
+            seed=seed,
+            counts=counts,
+        )
+    ]
     if not tasks:
         raise UserError(
             "a table must have two classes of at least "
@@ -103,41 +106,3 @@ def has_seen(export: Export, table: ScaledTable) -> bool:
         return True
     # A table that was read under another name has another family, and the same contents.
     return any(table.sha256.startswith(prefix) for prefix in export.contents_seen())
-
-
-def _tasks(
-    export: Export,
-    tables: Sequence[ScaledTable],
-    *,
-    shots: Sequence[int],
-    settings: Sequence[Setting],
-    episodes: int,
-    ways: Ways,
-    queries: int,
-    seed: int,
-    counts: Counts,
-) -> list[EvaluationTask]:
-    from autometa.evaluation import EvaluationTask
-
-    tasks = []
-    for table in tables:
-        role = SEEN if has_seen(export, table) else UNSEEN
-        for shot in shots:
-            drawn = evaluation_episodes(
-                table.y_R,
-                table.sha256,
-                shot=shot,
-                count=episodes,
-                ways=ways,
-                queries=queries,
-                seed=seed,
-                counts=counts,
-            )
-            tasks += [
-                EvaluationTask(
-                    table=table, episodes=drawn, shot=shot, setting=setting, role=role, seed=seed
-                )
-                for setting in settings
-                if drawn
-            ]
-    return tasks

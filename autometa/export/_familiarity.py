@@ -37,7 +37,15 @@ Seen = dict[str, list[float]]
 
 
 def seen_figures(tables: Iterable[ScaledTable]) -> Seen:
-    """Returns the range of each figure over tables; nothing where there is no table."""
+    """Returns the range of each figure over tables; nothing where there is no table.
+
+    >>> from autometa.config import SklearnSource
+    >>> from autometa.tables import load_source
+    >>> tables, _ = load_source(SklearnSource(names=["iris", "breast_cancer"]))
+    >>> seen = seen_figures(tables)
+    >>> seen["columns"], seen["classes"]
+    ([4.0, 30.0], [2.0, 3.0])
+    """
     found = [
         _figures(table.stats_FJ, table.usable_F, classes=len(np.unique(table.y_R)))
         for table in tables

@@ -1,6 +1,6 @@
 """The file ``meta_config.yaml``: what an export was trained with, in the words of a study file.
 
-schema_version: 2
+schema_version: 3
 learner: {name: column_kernel, inner_lr: 0.3, ...}    every value, searched or fixed
 episodes: {...}                                       these sections can be pasted back into
 training: {...}                                       a study file
@@ -49,6 +49,14 @@ class FamilySeen(TypedDict):
     Entries of the role ``test`` are shown on the card but do not count as seen. ``sha256`` lists
     the content hashes of the tables (a prefix of 8 digits or more is enough), so that a table is
     recognised under another name.
+
+    >>> from dataclasses import replace
+    >>> from autometa.export import read_export
+    >>> trained = FamilySeen(family="iris", tables=["iris"], role="train")
+    >>> tested = FamilySeen(family="wine", tables=["wine"], role="test")
+    >>> export = replace(read_export(), provenance={"families_seen": [trained, tested]})
+    >>> export.families_seen()
+    frozenset({'iris'})
     """
 
     family: str
@@ -61,6 +69,14 @@ class Provenance(TypedDict, total=False):
     """Where an export comes from; every key may be left out, further ones are kept.
 
     Never put a storage URL here: it may hold a password.
+
+    >>> from autometa.evaluation import ScoreSheet
+    >>> from autometa.export import read_export, write_card
+    >>> learner, sheet = read_export().learner(), ScoreSheet.from_rows([])
+    >>> origin = Provenance(study="mine", trial=3)
+    >>> card = write_card(learner=learner, spec={}, sheet=sheet, provenance=origin)
+    >>> [line for line in card.splitlines() if line.startswith(("- study:", "- trial:"))]
+    ['- study: `mine`', '- trial: `3`']
     """
 
     study: str

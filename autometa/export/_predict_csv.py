@@ -46,6 +46,13 @@ def predict_csv(
     Raises:
         UserError: a file cannot be read, the target or another column is missing, a labelled row
             has no class, there is one class only, or the export cannot be used.
+
+    >>> labelled = pd.DataFrame({"hours": [1, 9] * 3, "passed": ["no", "yes"] * 3})
+    >>> labelled.to_csv("labelled.csv", index=False)
+    >>> pd.DataFrame({"hours": [8, 2]}).to_csv("new.csv", index=False)
+    >>> predicted = predict_csv("labelled.csv", "new.csv", target="passed")
+    >>> predicted["prediction"].tolist(), list(predicted.columns)
+    (['yes', 'no'], ['prediction', 'p(no)', 'p(yes)'])
     """
     support, labels, rows = _read(support_path, rows_path, target)
     with warnings.catch_warnings(record=True) as caught:
@@ -67,6 +74,13 @@ def compare_csv(
 
     Arguments and errors are those of ``predict_csv``, the result and a class with a single row
     those of ``compare``.
+
+    >>> labelled = pd.DataFrame({"hours": [1, 9, 2, 8], "passed": ["no", "yes"] * 2})
+    >>> labelled.to_csv("labelled.csv", index=False)
+    >>> pd.DataFrame({"hours": [7, 3]}).to_csv("new.csv", index=False)
+    >>> table = compare_csv("labelled.csv", "new.csv", target="passed")
+    >>> float(table.loc["autometa", "accuracy"])
+    1.0
     """
     support, labels, rows = _read(support_path, rows_path, target)
     return compare(support, labels, rows, export=export)

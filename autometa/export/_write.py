@@ -75,8 +75,24 @@ def write_export(
         provenance: where the export comes from.
 
     Raises:
-        UserError: the target exists and is something other than an export.
+        UserError: the target exists and is something other than an export, or the spec names
+            another learner.
         RunError: the weights are not finite, or the disk is full or not writable.
+
+    >>> from autometa.export import read_export
+    >>> own = read_export()
+    >>> path = write_export(
+    ...     "mine",
+    ...     learner=own.learner(),
+    ...     spec=own.spec,
+    ...     sheet=own.sheet(),
+    ...     card="# mine",
+    ...     provenance={"study": "mine"},
+    ... )
+    >>> path.name, sorted(file.name for file in path.iterdir())
+    ('mine', ['card.md', 'meta_config.yaml', 'scores.parquet', 'weights.safetensors'])
+    >>> read_export(path).provenance
+    {'study': 'mine'}
     """
     target = Path(path).resolve()
     require_replaceable(target)
@@ -111,6 +127,15 @@ def require_replaceable(target: Path) -> None:
 
     Raises:
         UserError: the target is a file, or holds something else.
+
+    >>> folder = Path("results")
+    >>> folder.mkdir()
+    >>> require_replaceable(folder)
+    >>> (folder / "notes.txt").touch()
+    >>> require_replaceable(folder)
+    Traceback (most recent call last):
+        ...
+    autometa.errors.UserError: only an earlier export may be replaced; ...(notes.txt)...
     """
     if not target.exists():
         return

@@ -32,6 +32,20 @@ class AbstractLearner(nn.Module, ABC):
         components: principal axes that its batches must carry; None where it needs none.
         is_written_out: whether inner loops and their derivatives are the written-out ones; else
             autograd records them, which gives the same and is slower: it is for comparison.
+
+    >>> from autometa.config import ColumnKernelConfig
+    >>> from autometa.episodes import evaluation_episodes, pack
+    >>> from autometa.learners import build_learner
+    >>> from autometa.tables import scale_table, synthetic_table
+    >>> table = scale_table(synthetic_table(seed=0, index=0))
+    >>> episodes = evaluation_episodes(
+    ...     table.y_R, table.sha256, shot=2, count=5, ways=3, queries=4, seed=0
+    ... )
+    >>> batch = pack(episodes, [table] * 5, ["inductive"] * 5)
+    >>> learner = build_learner(ColumnKernelConfig(), seed=0)
+    >>> adapted = learner.adapt(batch)
+    >>> tuple(learner.predict(adapted, batch.x_query_TQFH).shape)
+    (5, 12, 3)
     """
 
     config: LearnerConfig
@@ -65,6 +79,12 @@ def without_absent_ways(logits_TQW: Tensor, way_mask_TW: Tensor) -> Tensor:
 
 
 def cross_entropy(logits_TQW: Tensor, y_TQ: Tensor) -> Tensor:
-    """Returns each task's mean cross-entropy in nats (T) over the rows that exist."""
+    """Returns each task's mean cross-entropy in nats (T) over the rows that exist.
+
+    >>> import torch
+    >>> logits_TQW = torch.zeros(1, 3, 2)
+    >>> round(cross_entropy(logits_TQW, torch.tensor([[0, 1, -1]])).item(), 3)
+    0.693
+    """
     loss_TQ = F.cross_entropy(logits_TQW.transpose(1, 2), y_TQ, ignore_index=-1, reduction="none")
     return loss_TQ.sum(1) / (y_TQ >= 0).sum(1).clamp_min(1)

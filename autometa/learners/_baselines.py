@@ -52,7 +52,13 @@ _SEMI_SUPERVISED: dict[
 
 
 def baselines_of(setting: Setting) -> tuple[str, ...]:
-    """Returns the names of the baselines that a setting allows, in the order of reports."""
+    """Returns the names of the baselines that a setting allows, in the order of reports.
+
+    >>> baselines_of("inductive")[:3]
+    ('logistic_regression', 'lda', 'random_forest')
+    >>> [name for name in baselines_of("unlabelled") if name not in baselines_of("inductive")]
+    ['label_spreading', 'self_training']
+    """
     return BASELINES if setting == "inductive" else BASELINES + SEMI_SUPERVISED_BASELINES
 
 
@@ -89,6 +95,13 @@ def baseline_probabilities(
         UserError: a name is not a baseline.
         ValueError: cells are not finite, a label lies outside 0..ways-1, there is no labelled row,
             or a semi-supervised baseline is asked for without unlabelled rows.
+
+    >>> x_SF, y_S = np.array([[-1.0], [1.0]]), np.array([0, 1])
+    >>> found = baseline_probabilities(
+    ...     x_SF, y_S, np.array([[0.9]]), ways=2, seed=0, names=["knn", "lda"]
+    ... )
+    >>> {name: values_QW.round(2).tolist() for name, values_QW in found.items()}
+    {'knn': [[0.25, 0.75]], 'lda': [[0.14, 0.86]]}
     """
     import sklearn
 

@@ -22,6 +22,11 @@ def build_learner(config: LearnerConfig, *, seed: int) -> AbstractLearner:
     Args:
         config: meta-parameters, its ``name`` among them.
         seed: seed of the initial weights.
+
+    >>> from autometa.config import ColumnKernelConfig
+    >>> learner = build_learner(ColumnKernelConfig(width=16, depth=2), seed=0)
+    >>> type(learner).__name__, sum(weight.numel() for weight in learner.parameters())
+    ('ColumnKernel', 772)
     """
     generator = torch.Generator().manual_seed(seed)
     if isinstance(config, ColumnKernelConfig):
@@ -34,7 +39,14 @@ def build_learner(config: LearnerConfig, *, seed: int) -> AbstractLearner:
 
 
 def learner_weights(learner: AbstractLearner) -> dict[str, Tensor]:
-    """Returns the meta-trained weights by name, detached and on the CPU."""
+    """Returns the meta-trained weights by name, detached and on the CPU.
+
+    >>> from autometa.config import ProtonetConfig
+    >>> learner = build_learner(ProtonetConfig(width=8, depth=1, columns=4), seed=0)
+    >>> weights = learner_weights(learner)
+    >>> {name: tuple(weights[name].shape) for name in ("log_gain", "weights.0", "biases.0")}
+    {'log_gain': (2,), 'weights.0': (4, 8), 'biases.0': (8,)}
+    """
     return {name: weight.detach().cpu().clone() for name, weight in learner.state_dict().items()}
 
 
@@ -43,6 +55,14 @@ def load_weights(learner: AbstractLearner, weights: Mapping[str, Tensor]) -> Non
 
     Raises:
         UserError: names or shapes differ from the learner's.
+
+    >>> from autometa.config import ProtonetConfig
+    >>> one, other = (build_learner(ProtonetConfig(width=8), seed=seed) for seed in (0, 1))
+    >>> torch.equal(one.weights[0], other.weights[0])
+    False
+    >>> load_weights(other, learner_weights(one))
+    >>> torch.equal(one.weights[0], other.weights[0])
+    True
     """
     expected = {name: tuple(value.shape) for name, value in learner.state_dict().items()}
     given = {name: tuple(value.shape) for name, value in weights.items()}

@@ -60,6 +60,16 @@ class ColumnKernel(AbstractLearner):
         config: width, depth, adapt, inner_lr, inner_steps, smoothing, gate, head, head_lr and
             head_steps.
         generator: source of the initial weights.
+
+    >>> from autometa.episodes import evaluation_episodes, pack
+    >>> from autometa.tables import scale_table, synthetic_table
+    >>> tables = [scale_table(synthetic_table(seed=0, index=index)) for index in (0, 5)]
+    >>> size = {"shot": 2, "count": 1, "ways": 5, "queries": 4, "seed": 0}
+    >>> drawn = [evaluation_episodes(table.y_R, table.sha256, **size)[0] for table in tables]
+    >>> learner = ColumnKernel(ColumnKernelConfig(), generator=torch.Generator().manual_seed(0))
+    >>> logits_TQW = learner(pack(drawn, tables, ["inductive"] * 2))
+    >>> [table.x_RFH.shape[1] for table in tables], tuple(logits_TQW.shape)
+    ([4, 17], (2, 16, 4))
     """
 
     def __init__(self, config: ColumnKernelConfig, *, generator: torch.Generator) -> None:

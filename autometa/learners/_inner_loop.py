@@ -32,6 +32,10 @@ def descend(
         direction: maps the current quantities to the directions to descend along.
         inner_lr: step size.
         inner_steps: number of steps; 0 returns the start.
+
+    >>> start = {"scale": torch.tensor([[4.0]])}
+    >>> descend(start, lambda fast: {"scale": 2 * fast["scale"]}, inner_lr=0.25, inner_steps=2)
+    {'scale': tensor([[1.]])}
     """
     for _ in range(inner_steps):
         step = direction(fast)
@@ -54,6 +58,13 @@ def support_gradient(
         order: ``"second"`` or ``"first"``.
         clip: every entry is clipped to [-clip, clip]; inner gradients of shallow networks explode
             otherwise, and clipping only the outer gradient comes too late.
+
+    >>> fast = {"scale": torch.tensor([[0.25], [3.0]])}
+    >>> gradient = support_gradient(
+    ...     lambda fast: fast["scale"].square().sum(1), fast, order="first", clip=1.0
+    ... )
+    >>> gradient["scale"].tolist()
+    [[0.5], [1.0]]
     """
     is_outer_differentiated = torch.is_grad_enabled()
     with torch.enable_grad():

@@ -59,6 +59,19 @@ class Maml(AbstractLearner):
     Args:
         config: width, depth, adapt, inner_lr, inner_steps, inputs, columns and head.
         generator: source of the initial weights.
+
+    >>> from autometa.config import MamlConfig
+    >>> from autometa.episodes import evaluation_episodes, pack
+    >>> from autometa.tables import scale_table, synthetic_table
+    >>> table = scale_table(synthetic_table(seed=0, index=0))
+    >>> episodes = evaluation_episodes(
+    ...     table.y_R, table.sha256, shot=2, count=5, ways=3, queries=4, seed=0
+    ... )
+    >>> learner = Maml(MamlConfig(width=8), generator=torch.Generator().manual_seed(0))
+    >>> batch = pack(episodes, [table] * 5, ["inductive"] * 5, components=learner.components)
+    >>> adapted = learner.adapt(batch)
+    >>> tuple(learner.biases[0].shape), tuple(adapted["bias0"].shape)
+    ((8,), (5, 8))
     """
 
     def __init__(self, config: MlpLearnerConfig, *, generator: torch.Generator) -> None:

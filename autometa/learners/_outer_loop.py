@@ -37,7 +37,23 @@ _MAX_SKIPPED_SHARE = 0.1
 
 
 class DivergedError(RunError):
-    """Meta-training produced too many losses or gradients that are not finite."""
+    """Meta-training produced too many losses or gradients that are not finite.
+
+    >>> from autometa.config import ColumnKernelConfig
+    >>> from autometa.episodes import TrainingEpisodes
+    >>> from autometa.learners import build_learner
+    >>> from autometa.tables import scale_table, synthetic_table
+    >>> tables = [scale_table(synthetic_table(seed=0, index=0))]
+    >>> shares = {"synthetic_share": 1.0, "augmented_share": 0.0}
+    >>> episodes = TrainingEpisodes(
+    ...     [], tables, seed=0, meta_batch=2, ways=2, components=None, **shares
+    ... )
+    >>> learner = build_learner(ColumnKernelConfig(width=8, depth=1), seed=0)
+    >>> OuterLoop(learner, episodes.batch, outer_steps=30, outer_lr=1e38).run_until(30)
+    Traceback (most recent call last):
+        ...
+    autometa.learners._outer_loop.DivergedError: meta-training diverged: 21 of 22 outer steps ...
+    """
 
 
 class OuterLoop:
@@ -49,6 +65,21 @@ class OuterLoop:
         outer_steps: length of the schedule.
         outer_lr: peak step size.
         device: where to train.
+
+    >>> from autometa.config import ColumnKernelConfig
+    >>> from autometa.episodes import TrainingEpisodes
+    >>> from autometa.learners import build_learner
+    >>> from autometa.tables import scale_table, synthetic_table
+    >>> tables = [scale_table(synthetic_table(seed=0, index=0))]
+    >>> shares = {"synthetic_share": 1.0, "augmented_share": 0.0}
+    >>> episodes = TrainingEpisodes(
+    ...     [], tables, seed=0, meta_batch=2, ways=2, components=None, **shares
+    ... )
+    >>> learner = build_learner(ColumnKernelConfig(width=8, depth=1), seed=0)
+    >>> loop = OuterLoop(learner, episodes.batch, outer_steps=3, outer_lr=1e-3)
+    >>> loop.run_until(3)
+    >>> loop.step, loop.skipped, loop.averaged().config.width
+    (3, 0, 8)
     """
 
     def __init__(
@@ -94,7 +125,7 @@ class OuterLoop:
             if self.skipped > allowed:
                 raise DivergedError(
                     f"meta-training diverged: {self.skipped} of {self.step} outer steps gave a "
-                    "loss or gradient that is not finite; lower inner_lr or inner_steps"
+                    "loss or gradient that is not finite; lower inner_lr, inner_steps or outer_lr"
                 )
             if on_step is not None:
                 on_step(self.step)

@@ -68,7 +68,15 @@ def read_sources(path: Path) -> tuple[Source, ...]:
 
 
 def sources_text(sources: Sequence[Source]) -> str:
-    """Returns sources as the text of a prior file."""
+    """Returns sources as the text of a prior file.
+
+    >>> import optuna
+    >>> from autometa.priors import StudyPrior
+    >>> past = optuna.create_study(study_name="past", sampler=optuna.samplers.RandomSampler(0))
+    >>> past.optimize(lambda trial: trial.suggest_int("depth", 1, 4), n_trials=10)
+    >>> sources_text(StudyPrior.learn(past).sources)
+    '{"format":"autometa prior","version":1,"sources":[{"name":"past","trials":10,...
+    """
     content = {
         "format": FORMAT,
         "version": VERSION,
@@ -86,6 +94,14 @@ def parse_sources(text: str, place: str) -> tuple[Source, ...]:
 
     Raises:
         UserError: it is no prior of a known version.
+
+    >>> import optuna
+    >>> from autometa.priors import StudyPrior
+    >>> past = optuna.create_study(study_name="past", sampler=optuna.samplers.RandomSampler(0))
+    >>> past.optimize(lambda trial: trial.suggest_int("depth", 1, 4), n_trials=10)
+    >>> text = sources_text(StudyPrior.learn(past).sources)
+    >>> [source.name for source in parse_sources(text, "prior.json")]
+    ['past']
     """
     try:
         content = json.loads(text, parse_constant=_refuse)

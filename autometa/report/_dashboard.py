@@ -40,6 +40,14 @@ def annotate(study: optuna.Study, evidence: Evidence, *, artifacts: Path) -> Non
 
     Raises:
         OSError: the folder cannot be written.
+
+    >>> from optuna_dashboard import get_note
+    >>> from autometa.report import gather
+    >>> from autometa.search import StudyData, prepare_study
+    >>> study, _ = prepare_study(spec, StudyData.load(spec))
+    >>> annotate(study, gather(study), artifacts=Path("artifacts"))
+    >>> get_note(study).splitlines()[0]
+    '# tiny'
     """
     from optuna_dashboard import save_note, save_plotly_graph_object
 

@@ -45,6 +45,19 @@ class Winner:
         role: ``test``, or where there are no such tables ``confirm`` or ``validation``.
         provenance: what its export says of where it comes from.
         folder: its export.
+
+    >>> from autometa.export import PRETRAINED
+    >>> export = read_export(PRETRAINED)
+    >>> winner = Winner(
+    ...     trial=3,
+    ...     config=export.config,
+    ...     sheet=export.sheet(),
+    ...     role="test",
+    ...     provenance=export.provenance,
+    ...     folder=PRETRAINED,
+    ... )
+    >>> winner.config.name, winner.sheet.cells()[0]
+    ('column_kernel', ('inductive', 1))
     """
 
     trial: int
@@ -72,6 +85,14 @@ class Evidence:
             known.
         past: what earlier studies had to do with it; None where it began without.
         winner: None before the end.
+
+    >>> from autometa.search import StudyData, prepare_study
+    >>> study, _ = prepare_study(spec, StudyData.load(spec))
+    >>> trial = study.ask()
+    >>> trial.report(0.02, step=spec.training.rungs[0])
+    >>> evidence = gather(study)
+    >>> evidence.first_values(), evidence.confirmed_values()
+    ({0: 0.02}, {})
     """
 
     name: str
@@ -118,6 +139,13 @@ def gather(study: optuna.Study, *, run_folder: Path | None = None) -> Evidence:
 
     Raises:
         UserError: the export is damaged.
+
+    >>> from autometa.search import StudyData, prepare_study
+    >>> study, _ = prepare_study(spec, StudyData.load(spec))
+    >>> study.optimize(lambda trial: trial.suggest_int("width", 8, 64) / 100, n_trials=3)
+    >>> evidence = gather(study)
+    >>> evidence.name, evidence.progress.done, evidence.winner
+    ('tiny', 3, None)
     """
     spec = load_spec(study)
     trials = study.get_trials(deepcopy=False)
@@ -150,6 +178,13 @@ def exported_winner(study: optuna.Study, folder: Path) -> Winner | None:
 
     Raises:
         UserError: the export is damaged.
+
+    >>> from autometa.export import PRETRAINED
+    >>> provenance = read_export(PRETRAINED).provenance
+    >>> study = optuna.create_study(study_name=provenance["study"])
+    >>> study.set_user_attr(WINNER, {"trial": provenance["trial"]})
+    >>> exported_winner(study, PRETRAINED).role
+    'test'
     """
     won = study.user_attrs.get(WINNER)
     if won is None or not folder.is_dir():

@@ -20,7 +20,18 @@ if TYPE_CHECKING:
 
 
 def pictures(evidence: Evidence) -> dict[str, Figure]:
-    """Returns the pictures that can be drawn of a study, by name, in the order of a report."""
+    """Returns the pictures that can be drawn of a study, by name, in the order of a report.
+
+    >>> from autometa.report import gather
+    >>> from autometa.search import StudyData, prepare_study
+    >>> study, _ = prepare_study(spec, StudyData.load(spec))
+    >>> study.enqueue_trial({"width": 8})
+    >>> for _ in range(2):
+    ...     trial = study.ask()
+    ...     trial.report(trial.suggest_int("width", 8, 64), step=spec.training.rungs[0])
+    >>> list(pictures(gather(study)))
+    ['rungs', 'parallel']
+    """
     winner = evidence.winner
     found = {
         "per_table": None if winner is None else per_table(winner),

@@ -29,6 +29,18 @@ def importances(study: optuna.Study, spec: StudySpec) -> dict[str, dict[str, flo
     Returns:
         Learner -> parameter -> importance, between 0 and 1; learners with fewer than
         ``FEWEST_TRIALS`` trials that reached the first rung are left out.
+
+    >>> iris = [{"source": "sklearn", "names": ["iris"]}]
+    >>> tables = {"train": [{"source": "synthetic", "count": 20}], "validation": iris}
+    >>> space = {"width": {"low": 8, "high": 64}, "depth": {"low": 1, "high": 4}}
+    >>> spec = StudySpec(name="tiny", tables=tables, learner={"name": "maml"}, space=space)
+    >>> study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(0))
+    >>> for _ in range(8):
+    ...     trial = study.ask()
+    ...     width, _ = trial.suggest_int("width", 8, 64), trial.suggest_int("depth", 1, 4)
+    ...     trial.report(width, step=spec.training.rungs[0])
+    >>> list(importances(study, spec)["maml"])
+    ['width', 'depth']
     """
     found = {}
     for learner in spec.space.branches:

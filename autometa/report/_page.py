@@ -26,6 +26,12 @@ def write_report(evidence: Evidence, path: str | Path) -> Path:
 
     Raises:
         OSError: it cannot be written.
+
+    >>> from autometa.report import gather
+    >>> from autometa.search import StudyData, prepare_study
+    >>> study, _ = prepare_study(spec, StudyData.load(spec))
+    >>> write_report(gather(study), "report.html").read_text().splitlines()[0]
+    '<!doctype html>'
     """
     target = Path(path)
     text = report_html(evidence)
@@ -34,7 +40,14 @@ def write_report(evidence: Evidence, path: str | Path) -> Path:
 
 
 def report_html(evidence: Evidence) -> str:
-    """Returns a study's report as an HTML page that needs no network."""
+    """Returns a study's report as an HTML page that needs no network.
+
+    >>> from autometa.report import gather
+    >>> from autometa.search import StudyData, prepare_study
+    >>> study, _ = prepare_study(spec, StudyData.load(spec))
+    >>> report_html(gather(study)).partition('class="lead">')[2].partition("<")[0]
+    '0 of 3 trials are done; there is no winner yet.'
+    """
     figures = pictures(evidence)
     sections = [
         f"<h1>{escape(evidence.name)}</h1>",

@@ -28,6 +28,11 @@ def publish_report(study: optuna.Study, run_folder: Path) -> Path:
 
     Raises:
         RunError: the disk is full or not writable, or the storage failed.
+
+    >>> from autometa.search import StudyData, prepare_study
+    >>> study, _ = prepare_study(spec, StudyData.load(spec))
+    >>> publish_report(study, Path("tiny")).as_posix()
+    'tiny/report.html'
     """
     target = run_folder / "report.html"
     try:
@@ -54,6 +59,13 @@ def publish_notes(
         study: the study.
         run_folder: where its export is, if it has one.
         evidence: what ``gather`` returned of it, where that is known already.
+
+    >>> from optuna_dashboard import get_note
+    >>> from autometa.search import StudyData, prepare_study
+    >>> study, _ = prepare_study(spec, StudyData.load(spec))
+    >>> publish_notes(study, Path("tiny"))
+    >>> get_note(study).splitlines()[0]
+    '# tiny'
     """
     try:
         with storage_errors(study._storage):

@@ -62,6 +62,12 @@ class Confirmed:
         value: its score on the confirm tasks, in nats.
         folder: where weights and scores are.
         config: the finalist's configuration.
+
+    >>> from autometa.export import PRETRAINED, read_export
+    >>> config = read_export(PRETRAINED).config
+    >>> run = Confirmed(trial=3, seed_index=0, value=0.05, folder=PRETRAINED, config=config)
+    >>> run.learner().config.name, run.sheet().methods()[-1]
+    ('column_kernel', 'autometa')
     """
 
     trial: int
@@ -82,7 +88,11 @@ class Confirmed:
 
 
 def fresh_seed(study_seed: int, seed_index: int) -> int:
-    """Returns the training seed of a confirmation run."""
+    """Returns the training seed of a confirmation run.
+
+    >>> [fresh_seed(0, index) for index in (0, 1)]
+    [1964714810, 606843218]
+    """
     sequence = np.random.SeedSequence([study_seed, _PURPOSE, seed_index])
     return int(sequence.generate_state(1)[0] >> 1)
 
@@ -116,6 +126,11 @@ def confirm(
     Raises:
         StoppedError: ``stop`` was set.
         RunError: no run gave a score, a process died, or the disk is full.
+
+    >>> data, trials, folder = StudyData.load(spec), [(4, {"width": 8})], Path("tiny")
+    >>> [run] = confirm(spec, data, trials, run_folder=folder, workers=1, seeds=1)
+    >>> run.trial, run.config.width, run.folder.parent.as_posix()
+    (4, 8, 'tiny/confirm')
     """
     stop = stop if stop is not None else threading.Event()
     data.baselines(

@@ -12,13 +12,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from autometa.config import LearnerConfig, StudySpec, fingerprint
-from autometa.episodes import TrainingEpisodes, evaluation_episodes
+from autometa.episodes import TrainingEpisodes
 from autometa.errors import UserError
-from autometa.evaluation import EvaluationBatches, EvaluationTask, ScoreSheet, score_baselines
+from autometa.evaluation import (
+    EvaluationBatches,
+    EvaluationTask,
+    ScoreSheet,
+    evaluation_tasks,
+    score_baselines,
+)
 from autometa.learners import build_learner
 from autometa.search._device import resolve_device
 from autometa.tables import Roles, ScaledTable, default_cache_dir, load_roles
-from autometa.typing import Setting
 
 REFERENCE = "logistic_regression"
 """The method that a trial's value is measured against."""
@@ -60,6 +65,9 @@ class StudyData:
         spec: the study.
         roles: tables of each role and what was skipped.
         cache: folder of encoded tables and baseline scores.
+
+    >>> {role: len(tables) for role, tables in StudyData.load(spec).tables_by_role().items()}
+    {'train': 20, 'validation': 1, 'confirm': 0, 'test': 0}
     """
 
     spec: StudySpec
@@ -191,31 +199,17 @@ class StudyData:
         self, tables: Sequence[ScaledTable], role: str, *, seed: int
     ) -> list[EvaluationTask]:
         episodes = self.spec.episodes
-        tasks = []
-        for table in tables:
-            for shot in episodes.shots:
-                drawn = evaluation_episodes(
-                    table.y_R,
-                    table.sha256,
-                    shot=shot,
-                    count=episodes.per_table,
-                    ways=episodes.ways,
-                    queries=episodes.queries,
-                    seed=seed,
-                    counts=episodes.counts,
-                )
-                settings: tuple[Setting, ...] = episodes.settings if drawn else ()
-                tasks += [
-                    EvaluationTask(
-                        table=table,
-                        episodes=drawn,
-                        shot=shot,
-                        setting=setting,
-                        role=role,
-                        seed=seed,
-                    )
-                    for setting in settings
-                ]
+        tasks = evaluation_tasks(
+            tables,
+            shots=episodes.shots,
+            episodes=episodes.per_table,
+            ways=episodes.ways,
+            queries=episodes.queries,
+            settings=episodes.settings,
+            role=role,
+            seed=seed,
+            counts=episodes.counts,
+        )
         if tables and not tasks:
             raise UserError(
                 f"tables.{role} must hold a table with two classes of at least "

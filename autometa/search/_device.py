@@ -15,6 +15,13 @@ def resolve_device(device: str) -> str:
 
     Raises:
         UserError: this machine does not have the device.
+
+    >>> resolve_device("cpu")
+    'cpu'
+    >>> resolve_device("cuda:999")
+    Traceback (most recent call last):
+        ...
+    autometa.errors.UserError: training.device must be a device that PyTorch finds ...
     """
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"

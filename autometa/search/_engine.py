@@ -18,6 +18,13 @@ class WorkerEngine(Protocol):
     A command calls :meth:`check` once, before it reads any table, and :meth:`run` for the search,
     several times where the machine's clock was changed. What is left of the budget is in the
     storage: an engine counts nothing.
+
+    >>> from autometa.search import RayCluster
+    >>> engine: WorkerEngine = RayCluster("ray://head:10001")
+    >>> engine.check("journal:studies.journal")
+    Traceback (most recent call last):
+        ...
+    autometa.errors.UserError: ...
     """
 
     def check(self, storage_url: str) -> None:

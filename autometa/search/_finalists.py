@@ -36,6 +36,14 @@ def chosen_finalists(
 
     Raises:
         RunError: no trial is complete.
+
+    >>> from autometa.search import StudyData, prepare_study
+    >>> study, _ = prepare_study(spec, StudyData.load(spec))
+    >>> study.enqueue_trial({"width": 8})
+    >>> study.optimize(lambda trial: -trial.suggest_int("width", 8, 64), n_trials=2)
+    >>> chosen, seeds = chosen_finalists(study, spec, workers=1, seconds=60)
+    >>> [trial.params for trial in chosen], seeds
+    ([{'width': 8}, {'width': 64}], 3)
     """
     trials = study.get_trials(deepcopy=False)
     chosen_under = {

@@ -108,6 +108,22 @@ def train_candidate(
         DivergedError: losses were not finite too often.
         NonFiniteValueError: a rung's score is not finite.
         CandidateFailedError: memory was exhausted, or the arithmetic failed.
+
+    >>> data = StudyData.load(spec)
+    >>> last = train_candidate(
+    ...     candidate_config(spec, {"width": 8}),
+    ...     data,
+    ...     data.search_tasks(),
+    ...     seed=0,
+    ...     rungs=spec.training.rungs,
+    ...     checkpoints=None,
+    ...     on_rung=lambda rung: print(rung.step),
+    ... )
+    1
+    2
+    4
+    >>> last.step, last.sheet.methods()
+    (4, ['autometa'])
     """
     with one_thread(), _numerical_errors():
         spec = data.spec
@@ -188,6 +204,11 @@ class Objective:
         data: its tables; loaded when None.
         run_folder: where checkpoints are kept; None keeps none.
         on_step: called after every outer step; may raise to stop the trial.
+
+    >>> study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(0))
+    >>> study.optimize(Objective(spec), n_trials=1)
+    >>> list(study.trials[0].intermediate_values)
+    [1, 2, 4]
     """
 
     def __init__(
@@ -269,7 +290,20 @@ def accuracy_by_cell(sheet: ScoreSheet, method: str) -> dict[str, float]:
 
 
 def advantage_over_best(sheet: ScoreSheet) -> dict[str, Any]:
-    """Returns the learner's accuracy minus the best single baseline's, over all cells, with CI."""
+    """Returns the learner's accuracy minus the best single baseline's, over all cells, with CI.
+
+    >>> from autometa.evaluation import METRICS
+    >>> rows = [
+    ...     {"table": "t", "family": "f", "role": "test", "setting": "inductive", "shot": 1}
+    ...     | {"seed": 0, "episode": episode, "method": method, "diverged": False}
+    ...     | dict.fromkeys(METRICS, score)
+    ...     for method, score in (("autometa", 0.8), ("knn", 0.6), ("lda", 0.7))
+    ...     for episode in range(3)
+    ... ]
+    >>> found = advantage_over_best(ScoreSheet.from_rows(rows))
+    >>> found["baseline"], found["mean"]
+    ('lda', 0.1)
+    """
     baseline = sheet.best_baseline(exclude=(LEARNER_METHOD,))
     advantage = sheet.advantage(LEARNER_METHOD, baseline, metric="accuracy")
     return {

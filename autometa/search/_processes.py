@@ -55,6 +55,12 @@ def run_processes(
 
     Raises:
         RunError: workers kept dying.
+
+    >>> url, logs, stop = "journal:/studies.journal", Path("logs"), Event()
+    >>> stop.set()
+    >>> run_processes(url, "tiny", workers=2, log_folder=logs, stop=stop, on_tick=lambda: 0)
+    >>> sorted(path.name for path in logs.iterdir())
+    ['worker-0.log', 'worker-1.log']
     """
     log_folder.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {

@@ -39,6 +39,18 @@ class Progress:
         best: the best completed trial, None before the first.
         advantage: its advantage over the best baseline (keys mean, low, high, baseline, unit, n).
         reasons: failure reasons with their counts.
+
+    >>> progress = Progress(
+    ...     done=3,
+    ...     budget=30,
+    ...     states={"COMPLETE": 2, "FAIL": 1, "RUNNING": 1},
+    ...     running=(RunningTrial(number=3, rung=1, rungs=4),),
+    ...     best=None,
+    ...     advantage=None,
+    ...     reasons={"poisoned": 1},
+    ... )
+    >>> f"{progress.done} of {progress.budget} trials done, {len(progress.running)} at work"
+    '3 of 30 trials done, 1 at work'
     """
 
     done: int
@@ -51,7 +63,14 @@ class Progress:
 
 
 def snapshot(study: optuna.Study, spec: StudySpec) -> Progress:
-    """Returns where a study stands; reads the storage once."""
+    """Returns where a study stands; reads the storage once.
+
+    >>> study = optuna.create_study(direction="maximize")
+    >>> study.optimize(lambda trial: trial.suggest_int("width", 8, 64), n_trials=2)
+    >>> progress = snapshot(study, spec)
+    >>> f"{progress.done} of {progress.budget}", progress.states
+    ('2 of 3', {'COMPLETE': 2})
+    """
     trials = study.get_trials(deepcopy=False)
     rungs = spec.training.rungs
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
@@ -72,7 +91,15 @@ def snapshot(study: optuna.Study, spec: StudySpec) -> Progress:
 
 
 def failure_reasons(trials: Sequence[FrozenTrial]) -> dict[str, int]:
-    """Returns how often each reason of failure occurs, the most frequent first."""
+    """Returns how often each reason of failure occurs, the most frequent first.
+
+    >>> failed = [
+    ...     optuna.trial.create_trial(state=TrialState.FAIL, user_attrs={REASON: reason})
+    ...     for reason in ("poisoned", "DivergedError: no finite loss", "poisoned")
+    ... ]
+    >>> failure_reasons(failed)
+    {'poisoned': 2, 'DivergedError: no finite loss': 1}
+    """
     failed = [trial for trial in trials if trial.state == TrialState.FAIL]
     counts = Counter(str(trial.user_attrs.get(REASON, "unknown reason")) for trial in failed)
     return dict(counts.most_common())

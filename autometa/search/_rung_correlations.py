@@ -25,6 +25,10 @@ class RungCorrelation:
         trials: completed trials that were scored at it.
         correlation: between -1 and 1; None below ``FEWEST_TRIALS`` trials, or where all of them
             have the same value at the rung or at the end.
+
+    >>> found = RungCorrelation(step=250, trials=24, correlation=0.83)
+    >>> f"{found.correlation:.2f} at step {found.step}, of {found.trials} trials"
+    '0.83 at step 250, of 24 trials'
     """
 
     step: int
@@ -43,6 +47,12 @@ def rung_correlations(
     Args:
         trials: trials of one study, in any state.
         rungs: its rungs in outer steps, ascending; the last one is the end.
+
+    >>> from optuna.trial import create_trial
+    >>> values = [(0.1, 1), (0.3, 2), (0.2, 3), (0.4, 4), (0.5, 5)]
+    >>> trials = [create_trial(value=end, intermediate_values={10: rung}) for rung, end in values]
+    >>> [round(found.correlation, 2) for found in rung_correlations(trials, rungs=[10, 20])]
+    [0.9]
     """
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     found = []

@@ -39,6 +39,13 @@ class Selection:
         gain: mean gain of the best other finalist over the default, in nats; None where the rule
             did not apply.
         standard_error: of that gain, over families.
+
+    >>> from pathlib import Path
+    >>> from autometa.config import MamlConfig
+    >>> default = Confirmed(0, 1, value=0.05, folder=Path("run"), config=MamlConfig())
+    >>> selection = Selection(default, yielded=4, gain=0.002, standard_error=0.003)
+    >>> str(selection).rpartition(", ")[2]
+    'which is not more than a standard error: the default wins'
     """
 
     winner: Confirmed
@@ -69,6 +76,14 @@ def finalists(study: optuna.Study, *, count: int) -> list[FrozenTrial]:
 
     Raises:
         RunError: no trial is complete; the most frequent reason of failure is named.
+
+    >>> from autometa.search import StudyData, prepare_study
+    >>> study, _ = prepare_study(spec, StudyData.load(spec))
+    >>> for width in (8, 16):
+    ...     study.enqueue_trial({"width": width})
+    >>> study.optimize(lambda trial: -trial.suggest_int("width", 8, 64), n_trials=3)
+    >>> [trial.params for trial in finalists(study, count=2)]
+    [{'width': 8}, {'width': 64}]
     """
     spec = load_spec(study)
     trials = study.get_trials(deepcopy=False)
@@ -94,6 +109,17 @@ def select(spec: StudySpec, confirmed: Sequence[Confirmed]) -> Selection:
     Args:
         spec: the study.
         confirmed: what ``confirm`` returned.
+
+    >>> from pathlib import Path
+    >>> from autometa.config import MamlConfig
+    >>> runs = [
+    ...     Confirmed(trial, index, value, Path("run"), MamlConfig(width=8 * trial))
+    ...     for trial, values in {1: (0.01, 0.09), 2: (0.06, 0.07)}.items()
+    ...     for index, value in enumerate(values)
+    ... ]
+    >>> winner = select(spec, runs).winner
+    >>> winner.trial, winner.value
+    (2, 0.07)
     """
     runs: dict[int, list[Confirmed]] = {}
     for run in confirmed:

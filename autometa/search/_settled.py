@@ -35,6 +35,9 @@ def fetched_spec(
         UserError: OpenML does not have what a source names.
         RunError: tables are missing and the server does not answer, the cache folder cannot be
             written, or the storage failed.
+
+    >>> fetched_spec(spec) == spec
+    True
     """
     sources = sources_of(spec.tables)
     if all(source.source != "openml" for source in sources):

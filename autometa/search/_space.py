@@ -58,7 +58,11 @@ def _suggest_one(trial: optuna.Trial, name: str, dimension: Dimension) -> Any:
 
 
 def candidate_config(spec: StudySpec, params: Mapping[str, Any]) -> LearnerConfig:
-    """Returns the learner's complete configuration for a trial's parameters."""
+    """Returns the learner's complete configuration for a trial's parameters.
+
+    >>> candidate_config(spec, {"width": 16}).width
+    16
+    """
     return learner_config(spec, params)
 
 

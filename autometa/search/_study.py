@@ -49,6 +49,12 @@ def prepare_study(spec: StudySpec, data: StudyData) -> tuple[optuna.Study, bool]
         UserError: the stored study differs in something that changes a trial's value, or a new one
             cannot read a prior file that it names.
         RunError: the storage failed.
+
+    >>> study, created = prepare_study(spec, StudyData.load(spec))
+    >>> created, [trial.state.name for trial in study.trials]
+    (True, ['WAITING'])
+    >>> prepare_study(spec, StudyData.load(spec))[1]
+    False
     """
     storage = open_storage(spec.storage)
     # Before the study is there: a wrong file shall leave nothing behind.
@@ -76,12 +82,21 @@ def prepare_study(spec: StudySpec, data: StudyData) -> tuple[optuna.Study, bool]
 
 
 def spec_without_storage(spec: StudySpec) -> dict[str, Any]:
-    """Returns the specification as it is kept and pickled: a storage URL may hold a password."""
+    """Returns the specification as it is kept and pickled: a storage URL may hold a password.
+
+    >>> list(spec_without_storage(spec))
+    ['version', 'name', 'tables', 'episodes', 'learner', 'space', 'training', 'search']
+    """
     return {key: value for key, value in spec_to_dict(spec).items() if key != "storage"}
 
 
 def load_spec(study: optuna.Study) -> StudySpec:
-    """Returns the specification that a study was last started with, but for its storage."""
+    """Returns the specification that a study was last started with, but for its storage.
+
+    >>> study, _ = prepare_study(spec, StudyData.load(spec))
+    >>> load_spec(study).space.branches["maml"]["width"].high
+    64
+    """
     spec = dict(study_spec(study))
     # Studies that are older than the pool of batches drew one for every step.
     spec["training"] = {"reuse": 1, **spec.get("training", {})}
@@ -102,6 +117,16 @@ def require_same_tables(study: optuna.Study, data: StudyData) -> None:
 
     Raises:
         RunError: a table has other contents than when the study was started.
+
+    >>> study, _ = prepare_study(spec, StudyData.load(spec))
+    >>> from autometa.config import TablesSpec
+    >>> wine = [{"source": "sklearn", "names": ["wine"]}]
+    >>> tables = TablesSpec(train=spec.tables.train, validation=wine)
+    >>> other = spec.model_copy(update={"tables": tables})
+    >>> require_same_tables(study, StudyData.load(other))
+    Traceback (most recent call last):
+        ...
+    autometa.errors.RunError: the tables of study 'tiny' must be those that it was started with; ...
     """
     stored = study_fingerprint(study).get("table_hashes", {})
     given = data.hashes()
@@ -120,7 +145,13 @@ def require_same_tables(study: optuna.Study, data: StudyData) -> None:
 
 
 def set_deadline(study: optuna.Study, *, seconds: float) -> None:
-    """Lets the study's workers go on for so many seconds from now."""
+    """Lets the study's workers go on for so many seconds from now.
+
+    >>> study = optuna.create_study()
+    >>> set_deadline(study, seconds=600)
+    >>> round((deadline_of(study) - time.time()) / 60)
+    10
+    """
     study.set_user_attr(DEADLINE, time.time() + seconds)
 
 

@@ -15,7 +15,12 @@ from threadpoolctl import threadpool_limits
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Limits PyTorch and the linear algebra of NumPy to one thread, and restores them after."""
+    """Limits PyTorch and the linear algebra of NumPy to one thread, and restores them after.
+
+    >>> with one_thread():
+    ...     torch.get_num_threads()
+    1
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -20,6 +20,11 @@ class Ticker:
     Args:
         tick: what to call.
         seconds: time between two calls.
+
+    >>> ticked = threading.Event()
+    >>> with Ticker(ticked.set, seconds=0.01):
+    ...     ticked.wait(timeout=60)
+    True
     """
 
     def __init__(self, tick: Callable[[], object], *, seconds: float) -> None:

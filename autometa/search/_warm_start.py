@@ -56,6 +56,15 @@ class WarmStart:
         space: the study's space, what is fixed included.
         aliases: names in the study -> names in the sources.
         meta_features: the study's tables in numbers.
+
+    >>> past = optuna.create_study(study_name="past", sampler=optuna.samplers.RandomSampler(0))
+    >>> past.optimize(lambda trial: trial.suggest_int("width", 8, 64), n_trials=20)
+    >>> space, names = {"width": IntDistribution(8, 64)}, {"width": "width"}
+    >>> start = WarmStart(StudyPrior.learn(past), space, aliases=names, meta_features={})
+    >>> print(start)
+    warm start from past; search.warm_start: off is without
+    >>> start.suggest(1)
+    [{'width': 8}]
     """
 
     prior: StudyPrior
@@ -95,6 +104,10 @@ def warm_start_for(
         spec: the study.
         prior: past studies.
         meta_features: the study's tables in numbers, where known.
+
+    >>> start = warm_start_for(spec, StudyPrior())
+    >>> start.aliases, start.space["width"].high
+    ({'width': 'maml.width'}, 64)
     """
     aliases = _names(spec)
     space: dict[str, BaseDistribution] = {}
@@ -175,6 +188,14 @@ def warm_start_of(study: optuna.Study, spec: StudySpec) -> WarmStart | None:
 
     Raises:
         UserError: they are damaged, or of a newer release.
+
+    >>> from autometa.search import prepare_study
+    >>> past = optuna.create_study(study_name="past", sampler=optuna.samplers.RandomSampler(0))
+    >>> past.optimize(lambda trial: trial.suggest_int("maml.width", 8, 64), n_trials=20)
+    >>> StudyPrior.learn(past).save(prior_file_of("past"))
+    >>> study, _ = prepare_study(spec, StudyData.load(spec))
+    >>> [source.name for source in warm_start_of(study, spec).prior.sources]
+    ['past']
     """
     text = study.user_attrs.get(PRIOR)
     if text is None:
@@ -200,6 +221,12 @@ def learn_prior(
         study: finished or not.
         spec: its specification.
         meta_features: its tables in numbers; what the study itself has kept where None.
+
+    >>> study = optuna.create_study(study_name="tiny", direction="maximize")
+    >>> study.optimize(lambda trial: trial.suggest_int("width", 8, 64), n_trials=10)
+    >>> source = learn_prior(study, spec).sources[0]
+    >>> source.name, [parameter.name for parameter in source.parameters]
+    ('tiny', ['maml.width', 'learner'])
     """
     if meta_features is None:
         text = study.user_attrs.get(PRIOR)
@@ -210,7 +237,11 @@ def learn_prior(
 
 
 def prior_file_of(name: str) -> Path:
-    """Returns where a study of a name writes what it says to later ones."""
+    """Returns where a study of a name writes what it says to later ones.
+
+    >>> prior_file_of("mine").as_posix()
+    'results/runs/priors/mine.json'
+    """
     return PRIORS_FOLDER / f"{name}.json"
 
 
@@ -219,6 +250,11 @@ def write_prior(study: optuna.Study, spec: StudySpec, data: StudyData) -> Path |
 
     Raises:
         RunError: the file cannot be written.
+
+    >>> study = optuna.create_study(study_name="tiny", direction="maximize")
+    >>> study.optimize(lambda trial: trial.suggest_int("width", 8, 64), n_trials=10)
+    >>> write_prior(study, spec, StudyData.load(spec)).as_posix()
+    'results/runs/priors/tiny.json'
     """
     prior = learn_prior(study, spec, meta_features=meta_features_of(spec, data))
     if not prior.sources:

@@ -76,6 +76,10 @@ class WorkerReport:
     Attributes:
         finished: trials that it completed, pruned or failed.
         reason: why it stopped: ``budget``, ``time`` or ``stopped``.
+
+    >>> report = WorkerReport(finished=12, reason="budget")
+    >>> f"{report.finished} trials, ended by the {report.reason}"
+    '12 trials, ended by the budget'
     """
 
     finished: int
@@ -109,6 +113,13 @@ def run_worker(
     Raises:
         UserError: there is no such study.
         RunError: the storage failed, or the study's tables have changed.
+
+    >>> from autometa.search import prepare_study
+    >>> study, _ = prepare_study(spec, StudyData.load(spec))
+    >>> run_worker(spec.storage, "tiny", run_folder=Path("tiny"))
+    WorkerReport(finished=3, reason='budget')
+    >>> study.trials[0].state.name, study.trials[0].params
+    ('COMPLETE', {'width': 64})
     """
     stop = stop if stop is not None else threading.Event()
     storage = open_storage(storage_url, create=False, stop=stop, is_known=is_known or has_parent())

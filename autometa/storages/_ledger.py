@@ -50,6 +50,11 @@ class StudySummary:
         trials: number of trials per state name, such as ``{"COMPLETE": 12}``.
         trials_done: trials that count into the budget.
         last_activity: local time of the last start or end of a trial; None without trials.
+
+    >>> states = {"COMPLETE": 12, "RUNNING": 1}
+    >>> summary = StudySummary("mine", True, states, trials_done=12, last_activity=None)
+    >>> f"{summary.name}: {summary.trials_done} of {sum(summary.trials.values())} trials count"
+    'mine: 12 of 13 trials count'
     """
 
     name: str
@@ -88,6 +93,13 @@ def create_or_load_study(
         UserError: bad name, not made by autometa, or another fingerprint (with one line for each
             key that differs).
         RunError: the storage failed.
+
+    >>> storage = open_storage("journal:studies.journal")
+    >>> for trials in (30, 50):
+    ...     given = {"spec": {"trials": trials}, "fingerprint": {"seed": 1}}
+    ...     study, created = create_or_load_study(storage, "mine", **given)
+    >>> study.study_name, created, study_spec(study)
+    ('mine', False, {'trials': 50})
     """
     check_study_name(name)
     given = {
@@ -157,6 +169,11 @@ def is_known_study(url: str, name: str) -> bool:
 
     Raises:
         RunError: the storage failed.
+
+    >>> storage = open_storage("journal:studies.journal")
+    >>> _ = create_or_load_study(storage, "mine", spec={}, fingerprint={"seed": 1})
+    >>> [is_known_study("journal:studies.journal", name) for name in ("mine", "yours")]
+    [True, False]
     """
     try:
         storage = open_storage(url, create=False)
@@ -174,6 +191,12 @@ def list_studies(storage: BaseStorage) -> list[StudySummary]:
 
     Raises:
         RunError: the storage failed.
+
+    >>> storage = open_storage("journal:studies.journal")
+    >>> study, _ = create_or_load_study(storage, "mine", spec={}, fingerprint={"seed": 1})
+    >>> study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+    >>> [(summary.name, summary.trials) for summary in list_studies(storage)]
+    [('mine', {'COMPLETE': 2})]
     """
     summaries = []
     with storage_errors(storage):
@@ -198,13 +221,27 @@ def list_studies(storage: BaseStorage) -> list[StudySummary]:
 
 
 def study_spec(study: optuna.Study) -> dict[str, Any]:
-    """Returns the spec that the study was last started with, as JSON values."""
+    """Returns the spec that the study was last started with, as JSON values.
+
+    >>> storage = open_storage("journal:studies.journal")
+    >>> spec = {"name": "mine", "search": {"trials": 30}}
+    >>> study, _ = create_or_load_study(storage, "mine", spec=spec, fingerprint={"seed": 1})
+    >>> study_spec(study)["search"]
+    {'trials': 30}
+    """
     spec: dict[str, Any] = study.user_attrs[SPEC]
     return spec
 
 
 def study_fingerprint(study: optuna.Study) -> dict[str, Any]:
-    """Returns the fingerprint that the study was made with, as JSON values."""
+    """Returns the fingerprint that the study was made with, as JSON values.
+
+    >>> storage = open_storage("journal:studies.journal")
+    >>> fingerprint = {"seed": 1, "shots": (1, 5)}
+    >>> study, _ = create_or_load_study(storage, "mine", spec={}, fingerprint=fingerprint)
+    >>> study_fingerprint(study)
+    {'seed': 1, 'shots': [1, 5]}
+    """
     fingerprint: dict[str, Any] = study.user_attrs[FINGERPRINT]
     return fingerprint
 

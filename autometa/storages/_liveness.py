@@ -35,6 +35,10 @@ def worker_stamp() -> dict[str, Any]:
     ``lease`` is the time in UTC seconds since the epoch. ``started`` is opaque text, empty where
     the system does not tell. ``host`` names the machine and the process id namespace as well,
     because machines may share a name, and the ids of two containers say nothing about each other.
+
+    >>> stamp = worker_stamp()
+    >>> list(stamp), stamp["pid"] == os.getpid()
+    (['host', 'pid', 'started', 'lease'], True)
     """
     pid = os.getpid()
     return {
@@ -50,6 +54,11 @@ def stamp_trial(trial: optuna.Trial) -> None:
 
     To be called right after asking for the trial, and then at least once per
     ``LEASE_SECONDS / 2``, for example at every rung.
+
+    >>> trial = optuna.create_study().ask()
+    >>> stamp_trial(trial)
+    >>> list(trial.user_attrs), is_alive(trial.user_attrs[WORKER])
+    (['autometa:worker'], True)
     """
     trial.set_user_attr(WORKER, worker_stamp())
 
@@ -69,6 +78,10 @@ def is_alive(
         stamp: from :func:`worker_stamp`; an unreadable one counts as dead.
         lease_seconds: how long a lease holds without being renewed.
         now: UTC seconds; the current time when missing.
+
+    >>> elsewhere = {"host": "elsewhere", "pid": 7, "started": "", "lease": 1000.0}
+    >>> is_alive(elsewhere, now=1500.0), is_alive(elsewhere, now=1700.0), is_alive(worker_stamp())
+    (True, False, True)
     """
     try:
         host, pid, started = str(stamp["host"]), int(stamp["pid"]), str(stamp["started"])

@@ -63,7 +63,13 @@ def open_storage(
 
 
 def close_storage(storage: BaseStorage) -> None:
-    """Closes the connections of a storage; a journal has none, so this is for databases."""
+    """Closes the connections of a storage; a journal has none, so this is for databases.
+
+    >>> storage = open_storage("sqlite:///studies.db")
+    >>> close_storage(storage)
+    >>> storage.engine.pool.checkedin()  # connections that are kept open
+    0
+    """
     backend = getattr(storage, "_backend", storage)
     if isinstance(backend, RDBStorage):
         backend.remove_session()
@@ -71,7 +77,11 @@ def close_storage(storage: BaseStorage) -> None:
 
 
 def storage_path(storage: BaseStorage) -> Path | None:
-    """Returns the file of a storage from :func:`open_storage`; None where it has none."""
+    """Returns the file of a storage from :func:`open_storage`; None where it has none.
+
+    >>> storage_path(open_storage("journal:studies.journal")).name
+    'studies.journal'
+    """
     # A study wraps an RDBStorage into a cache; wrapper and JournalStorage call it `_backend`.
     backend = getattr(storage, "_backend", storage)
     if isinstance(backend, JournalFile):
@@ -84,7 +94,15 @@ def storage_path(storage: BaseStorage) -> Path | None:
 
 
 def storage_place(storage: BaseStorage) -> str:
-    """Returns where a storage is, fit to be shown: its path, or its URL without a password."""
+    """Returns where a storage is, fit to be shown: its path, or its URL without a password.
+
+    >>> place = storage_place(open_storage("journal:studies.journal"))
+    >>> place == str(Path.cwd() / "studies.journal")
+    True
+    >>> from optuna.storages import InMemoryStorage
+    >>> storage_place(InMemoryStorage())
+    'memory'
+    """
     server = _server_of(storage)
     return str(storage_path(storage) or "memory") if server is None else server.address.place
 
@@ -100,6 +118,13 @@ def study_lock(storage: BaseStorage) -> AbstractContextManager[None]:
     For example counting the trials and then asking for the next one, so that several workers
     stay within the budget. Not reentrant: ``reap_orphans`` and ``create_or_load_study`` take it. A
     server that is restarted drops it and fails the step inside: see :func:`through_outages`.
+
+    >>> import optuna
+    >>> storage = open_storage("journal:studies.journal")
+    >>> study = optuna.create_study(storage=storage)
+    >>> with study_lock(storage):
+    ...     [study.ask().number for _ in range(3 - len(study.trials))]
+    [0, 1, 2]
     """
     server = _server_of(storage)
     if server is not None:
@@ -118,6 +143,13 @@ def through_outages(storage: BaseStorage, step: Callable[[], _Result]) -> _Resul
 
     Raises:
         Exception: the step's; a failure of the storage as it came, for :func:`storage_errors`.
+
+    >>> storage = open_storage("journal:studies.journal")
+    >>> def step():
+    ...     with study_lock(storage):
+    ...         return len(storage.get_all_studies())
+    >>> through_outages(storage, step)
+    0
     """
     server = _server_of(storage)
     return step() if server is None else server.patience.repeat(lambda _attempt: step())
@@ -132,6 +164,14 @@ def storage_errors(storage: BaseStorage) -> Iterator[None]:
 
     Raises:
         RunError: the storage failed.
+
+    >>> storage = open_storage("sqlite:///studies.db")
+    >>> with storage_errors(storage):
+    ...     raise OSError("database or disk is full")
+    Traceback (most recent call last):
+        ...
+    autometa.errors.RunError: the storage ...studies.db failed: the disk is full; free space, ...
+    >>> close_storage(storage)
     """
     server = _server_of(storage)
     if server is not None:

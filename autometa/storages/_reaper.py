@@ -55,6 +55,12 @@ class Reaped:
         retries: how many workers had died on these parameters before.
         poisoned: whether the parameters are given up.
         requeued: whether this call put them back into the queue.
+
+    >>> study = optuna.create_study()
+    >>> study.enqueue_trial({"depth": 2})
+    >>> study.ask().set_user_attr(WORKER, {"host": "gone", "pid": 7, "started": "", "lease": 0.0})
+    >>> reap_orphans(study)
+    [Reaped(number=0, params={'depth': 2}, retries=0, poisoned=False, requeued=True)]
     """
 
     number: int
@@ -86,6 +92,13 @@ def reap_orphans(
 
     Raises:
         RunError: another process holds the lock of the storage for too long.
+
+    >>> study = optuna.create_study()
+    >>> study.enqueue_trial({"depth": 2})
+    >>> study.ask().set_user_attr(WORKER, {"host": "gone", "pid": 7, "started": "", "lease": 0.0})
+    >>> reaped = reap_orphans(study)
+    >>> len(reaped), [trial.state.name for trial in study.trials]
+    (1, ['FAIL', 'WAITING'])
     """
     now = time.time()
     with study_lock(study._storage):
@@ -143,6 +156,13 @@ def fail_and_requeue(
     Returns:
         Whether the trial was failed here; False when it had been finished meanwhile, for
         example reaped by another host, and then nothing is queued.
+
+    >>> study = optuna.create_study()
+    >>> study.enqueue_trial({"depth": 2})
+    >>> fail_and_requeue(study, study.ask(), reason=INTERRUPTED)
+    True
+    >>> study.ask().suggest_int("depth", 1, 4)
+    2
     """
     frozen = study._storage.get_trial(trial._trial_id)
     if frozen.state.is_finished() or not _fail(study, frozen, reason):

@@ -26,6 +26,9 @@ def run_folder_of(name: str) -> Path:
 
     Raises:
         UserError: the name is not one that :func:`check_study_name` lets pass.
+
+    >>> run_folder_of("loans-2024").as_posix()
+    'results/runs/loans-2024'
     """
     return RUNS_FOLDER / check_study_name(name)
 
@@ -36,6 +39,13 @@ def check_study_name(name: str) -> str:
     Raises:
         UserError: it is not, or its folder is one that all studies share. Letters' case does not
             count there, as it does not on some file systems.
+
+    >>> check_study_name("loans-2024")
+    'loans-2024'
+    >>> check_study_name("../loans")
+    Traceback (most recent call last):
+        ...
+    autometa.errors.UserError: a study name must have 1 to 100 letters, digits, ...
     """
     if _NAME.fullmatch(name) is None:
         shown = name if len(name) <= 120 else name[:117] + "..."

@@ -116,7 +116,15 @@ class SpentSeconds:
 
 
 def spent_seconds(study: optuna.Study) -> float:
-    """Returns the seconds that the runs of a study have written, those at one time once."""
+    """Returns the seconds that the runs of a study have written, those at one time once.
+
+    >>> study = optuna.create_study()
+    >>> for began in (0.0, 30.0):  # runs of a minute, of which half a minute is shared
+    ...     minute = iter([0.0, 60.0]).__next__
+    ...     SpentSeconds(study, clock=minute, time_of_day=lambda: began).close()
+    >>> spent_seconds(study)
+    90.0
+    """
     return _seconds_covered(_runs(study.user_attrs))
 
 

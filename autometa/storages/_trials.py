@@ -40,6 +40,10 @@ def counted(trial: FrozenTrial) -> bool:
     Complete and pruned trials do, and failures of the trial's own making, such as a diverged
     inner loop or a poisoned configuration, so that a search in which everything fails ends.
     Trials that lost their worker, were interrupted or ran out of the study's time do not.
+
+    >>> failed = {"state": TrialState.FAIL, "user_attrs": {REASON: WORKER_DIED}}
+    >>> counted(optuna.trial.create_trial(**failed)), counted(optuna.trial.create_trial(value=0.1))
+    (False, True)
     """
     if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
         return True
@@ -47,5 +51,12 @@ def counted(trial: FrozenTrial) -> bool:
 
 
 def trials_done(study: optuna.Study) -> int:
-    """Returns how much of the trial budget is used, over all workers and restarts."""
+    """Returns how much of the trial budget is used, over all workers and restarts.
+
+    >>> study = optuna.create_study()
+    >>> study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
+    >>> running = study.ask()
+    >>> trials_done(study), len(study.trials)
+    (3, 4)
+    """
     return sum(counted(trial) for trial in study.get_trials(deepcopy=False, states=FINISHED))

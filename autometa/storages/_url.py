@@ -51,7 +51,15 @@ StorageAddress: TypeAlias = FileAddress | PostgresAddress
 
 
 def default_storage_url() -> str:
-    """Returns ``$AUTOMETA_STORAGE`` when it is set, else the journal below ``results/runs``."""
+    """Returns ``$AUTOMETA_STORAGE`` when it is set, else the journal below ``results/runs``.
+
+    >>> default_storage_url()
+    'journal:results/runs/studies.journal'
+    >>> from unittest.mock import patch
+    >>> with patch.dict(os.environ, AUTOMETA_STORAGE="sqlite:///studies.db"):
+    ...     default_storage_url()
+    'sqlite:///studies.db'
+    """
     return os.environ.get(STORAGE_VARIABLE, "").strip() or DEFAULT_STORAGE_URL
 
 
@@ -77,6 +85,9 @@ def absolute_url(url: str) -> str:
 
     Raises:
         UserError: the URL has no form that this version supports.
+
+    >>> absolute_url("mine.journal") == f"journal:{Path.cwd() / 'mine.journal'}"
+    True
     """
     return parse_url(url).url
 
@@ -86,6 +97,9 @@ def url_without_password(url: str) -> str:
 
     Raises:
         UserError: the URL has no form that this version supports.
+
+    >>> url_without_password("postgresql://ann:hush@db.example/studies")
+    'postgresql://ann@db.example/studies'
     """
     address = parse_url(url)
     return address.place if isinstance(address, PostgresAddress) else url

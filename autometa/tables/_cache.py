@@ -44,7 +44,13 @@ class CacheEntry:
 
 
 def default_cache_dir() -> Path:
-    """Returns the cache folder: ``$AUTOMETA_CACHE``, or ``autometa`` in the user's cache folder."""
+    """Returns the cache folder: ``$AUTOMETA_CACHE``, or ``autometa`` in the user's cache folder.
+
+    >>> import os
+    >>> os.environ["AUTOMETA_CACHE"] = "/scratch/autometa"
+    >>> default_cache_dir().as_posix()
+    '/scratch/autometa'
+    """
     chosen = os.environ.get("AUTOMETA_CACHE")
     if chosen:
         return Path(chosen).expanduser()

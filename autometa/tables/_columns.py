@@ -34,7 +34,14 @@ _WORD = re.compile(r"\w\w+")
 
 
 class ColumnKind(StrEnum):
-    """Kinds of raw columns, each with its own treatment."""
+    """Kinds of raw columns, each with its own treatment.
+
+    >>> import pandas as pd
+    >>> from autometa.tables import FrameEncoder
+    >>> frame = pd.DataFrame({"age": [31, 58], "since": ["2021-03-01", "2022-07-15"]})
+    >>> [plan.kind.value for plan in FrameEncoder.fit(frame).plans]
+    ['numeric', 'date']
+    """
 
     NUMERIC = "numeric"
     CATEGORICAL = "categorical"
@@ -59,6 +66,10 @@ class ColumnPlan:
         has_hour: whether the dates have times of day.
         has_missing: whether there is an indicator of missing cells.
         only_missing: the column is constant where it is present, and only the indicator is left.
+
+    >>> plan = ColumnPlan("size", 0, ColumnKind.CATEGORICAL, levels=("S", "M"), has_missing=True)
+    >>> plan.encoded_names()
+    ['size = S', 'size = M', 'size is missing']
     """
 
     column: str

@@ -33,6 +33,12 @@ def make_table(
 
     Raises:
         UserError: no such target, two columns of one name, or a column of complex numbers.
+
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"age": [31, 58, 40], "paid": ["yes", None, "no"]})
+    >>> table = make_table("loans", frame, target="paid", source="memory")
+    >>> table.frame["age"].tolist(), table.target.tolist()
+    ([31, 40], ['yes', 'no'])
     """
     names = [str(label) for label in frame.columns]
     repeated = sorted({column for column in names if names.count(column) > 1})

@@ -30,6 +30,13 @@ def encode_table(table: Table) -> EncodedTable:
 
     Raises:
         UserError: fewer than two classes have 5 rows, or no column is usable.
+
+    >>> import pandas as pd
+    >>> from autometa.tables import make_table
+    >>> frame = pd.DataFrame({"size": ["S", "M", "L", "L"] * 3, "paid": ["yes", "no"] * 6})
+    >>> encoded = encode_table(make_table("orders", frame, target="paid", source="memory"))
+    >>> encoded.values_RF[0].tolist(), encoded.class_names
+    ([0.0, 0.0, 1.0], ('no', 'yes'))
     """
     from autometa.tables._contents import class_codes
     from autometa.tables._encoder import FrameEncoder
@@ -70,7 +77,14 @@ def encode_table(table: Table) -> EncodedTable:
 
 
 def scale_table(encoded: EncodedTable) -> ScaledTable:
-    """Returns a table scaled on all of its rows."""
+    """Returns a table scaled on all of its rows.
+
+    >>> from autometa.tables import synthetic_table
+    >>> encoded = synthetic_table(seed=0, index=1)
+    >>> scaled = scale_table(encoded)
+    >>> encoded.values_RF.shape, scaled.x_RFH.shape, scaled.stats_FJ.shape
+    ((224, 11), (224, 11, 2), (11, 9))
+    """
     scaled = scale_rows(encoded.values_RF, encoded.is_indicator_F)
     return ScaledTable(
         name=encoded.name,

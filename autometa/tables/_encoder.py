@@ -54,6 +54,14 @@ class FrameEncoder:
         dropped: the columns that are not, and why.
         is_indicator_F: True for encoded columns that hold 0 or 1.
         source_column_F: position of the raw column of each encoded column, int32.
+
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"size": ["S", "M", "L"], "price": [5, 7, 8], "unit": ["EUR"] * 3})
+    >>> encoder = FrameEncoder.fit(frame)
+    >>> encoder.encoded_names(), encoder.dropped
+    (('size = L', 'size = M', 'size = S', 'price'), {'unit': 'constant'})
+    >>> encoder.transform(pd.DataFrame({"price": [6], "size": ["M"]})).tolist()
+    [[0.0, 1.0, 0.0, 6.0]]
     """
 
     plans: tuple[ColumnPlan, ...]

@@ -40,6 +40,14 @@ class SharedRows:
         first: position of one table.
         second: position of the other, larger than ``first``.
         share: estimated share of the smaller table's rows that the other holds too.
+
+    >>> from sklearn.datasets import load_iris
+    >>> from autometa.tables import make_table
+    >>> frames = [load_iris(as_frame=True).frame[start:] for start in (0, 60)]
+    >>> tables = [make_table("iris", frame, target="target", source="memory") for frame in frames]
+    >>> [pair] = shared_rows(tables)
+    >>> pair.first, pair.second, pair.share
+    (0, 1, 1.0)
     """
 
     first: int
@@ -51,6 +59,14 @@ def shared_rows(tables: Sequence[Table | EncodedTable | ScaledTable]) -> list[Sh
     """Returns the pairs of tables of which the smaller shares at least 20 % of its rows.
 
     What chance would make them share is added to these 20 % (see ``_row_hashes``).
+
+    >>> from sklearn.datasets import load_iris
+    >>> from autometa.tables import make_table
+    >>> frame = load_iris(as_frame=True).frame
+    >>> parts = (frame[:80], frame[40:120], frame[120:])
+    >>> tables = [make_table("part", part, target="target", source="memory") for part in parts]
+    >>> [(pair.first, pair.second) for pair in shared_rows(tables)]
+    [(0, 1)]
     """
     found: dict[tuple[int, int], float] = {}
     hashes = [_hashes_of(table) for table in tables]
@@ -98,7 +114,16 @@ def family_labels(tables: Sequence[Table | EncodedTable | ScaledTable]) -> list[
 
 
 def find_families(tables: Sequence[Table | EncodedTable | ScaledTable]) -> dict[str, str]:
-    """Returns the family of each table by its name (see ``family_labels``)."""
+    """Returns the family of each table by its name (see ``family_labels``).
+
+    >>> from sklearn.datasets import load_iris
+    >>> from autometa.tables import make_table
+    >>> frame = load_iris(as_frame=True).frame
+    >>> iris = make_table("iris", frame, target="target", source="memory", family="iris")
+    >>> mine = make_table("mine", frame[40:110], target="target", source="memory")
+    >>> find_families([iris, mine])
+    {'iris': 'iris', 'mine': 'iris'}
+    """
     labels = family_labels(tables)
     return {table.name: label for table, label in zip(tables, labels, strict=True)}
 
@@ -111,6 +136,14 @@ def check_leakage(roles: Mapping[str, Sequence[Table | EncodedTable | ScaledTabl
 
     Raises:
         UserError: two roles hold tables of one family; the message names both tables.
+
+    >>> from autometa.tables import load_source, parse_source
+    >>> tables, _ = load_source(parse_source("sklearn:iris,wine"))
+    >>> check_leakage({"train": tables[:1], "test": tables[1:]})
+    >>> check_leakage({"train": tables, "test": tables[1:]})
+    Traceback (most recent call last):
+        ...
+    autometa.errors.UserError: ... 'wine' (train) and 'wine' (test) are both of family 'wine': ...
     """
     sides = [(role, table) for role, tables in roles.items() for table in tables]
     labels = family_labels([table for _, table in sides])

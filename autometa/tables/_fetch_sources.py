@@ -38,9 +38,16 @@ def fetch_sources(
         A report for each different source of OpenML.
 
     Raises:
-        UserError: OpenML does not have what a source names.
+        UserError: OpenML does not have what a source names, or the environment names a server or
+            a deadline that cannot be one.
         RunError: tables are missing and the server cannot be reached, or the cache folder cannot
             be written. What was fetched stays.
+
+    >>> import os
+    >>> from autometa.tables import parse_source
+    >>> os.environ["AUTOMETA_OFFLINE"] = "1"
+    >>> fetch_sources([parse_source("sklearn:iris"), parse_source("openml:suite:99")])
+    []
     """
     wanted = [source for source in dict.fromkeys(sources) if source.source == "openml"]
     if not wanted or is_offline():
@@ -53,7 +60,14 @@ def fetch_sources(
 
 
 def sources_of(spec: TablesSpec) -> list[Source]:
-    """Returns the sources of every role of a study."""
+    """Returns the sources of every role of a study.
+
+    >>> from autometa.config import TablesSpec
+    >>> train = [{"source": "synthetic", "count": 9}]
+    >>> spec = TablesSpec(train=train, validation=[{"source": "sklearn", "names": ["iris"]}])
+    >>> [source.source for source in sources_of(spec)]
+    ['synthetic', 'sklearn']
+    """
     return [*spec.train, *spec.validation, *spec.confirm, *spec.test]
 
 
@@ -64,6 +78,13 @@ def settled(source: Source, cache_dir: str | os.PathLike[str] | None = None) -> 
         source: a source of the study file; those that are not OpenML's are returned as they are,
             and those that lack what they must have.
         cache_dir: the cache folder; ``default_cache_dir()`` where None.
+
+    Raises:
+        UserError: the environment names a server or a deadline that cannot be one.
+
+    >>> from autometa.config import OpenmlSource
+    >>> settled(OpenmlSource(suite=99, without=[77])).without
+    (77,)
     """
     if source.source != "openml":
         return source
@@ -74,5 +95,11 @@ def settled(source: Source, cache_dir: str | os.PathLike[str] | None = None) -> 
 
 
 def is_offline() -> bool:
-    """Returns whether ``$AUTOMETA_OFFLINE`` forbids downloads."""
+    """Returns whether ``$AUTOMETA_OFFLINE`` forbids downloads.
+
+    >>> import os
+    >>> os.environ["AUTOMETA_OFFLINE"] = "yes"
+    >>> is_offline()
+    True
+    """
     return os.environ.get(OFFLINE_VARIABLE, "").strip().lower() not in ("", "0", "false", "no")

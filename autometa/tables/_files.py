@@ -88,7 +88,19 @@ def file_tables(source: FilesSource, role: str | None = None) -> Iterator[Table 
 
 
 def list_files(source: FilesSource, role: str | None = None) -> list[TableFile]:
-    """Returns the tables of a source without reading them; see ``file_tables``."""
+    """Returns the tables of a source without reading them; see ``file_tables``.
+
+    Raises:
+        UserError: there is no such path or no table in it, its index is no index, or it lacks a
+            table that is named.
+
+    >>> from pathlib import Path
+    >>> from autometa.config import FilesSource
+    >>> for file in ("orders.parquet", "loans.csv", "notes.txt"):
+    ...     Path(file).touch()
+    >>> [listed.name for listed in list_files(FilesSource(path="."))]
+    ['loans', 'orders']
+    """
     path = Path(source.path).expanduser()
     if not path.exists():
         raise UserError(

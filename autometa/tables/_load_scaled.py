@@ -38,6 +38,11 @@ def load_scaled(
     Raises:
         UserError: the table cannot be encoded (see ``encode_table``).
         RunError: the cache folder cannot be written.
+
+    >>> from autometa.tables import synthetic_table
+    >>> scaled = load_scaled(synthetic_table(seed=0, index=1))
+    >>> scaled.name, scaled.x_RFH.shape, scaled.x_RFH.flags.writeable
+    ('synthetic-0-1', (224, 11, 2), False)
     """
     folder = default_cache_dir() if cache_dir is None else cache_dir
 
@@ -51,7 +56,15 @@ def load_scaled(
 
 
 def cached_bytes(table: ScaledTable, cache_dir: str | os.PathLike[str] | None = None) -> int:
-    """Returns the bytes that a table takes in the cache, encoded; 0 where it is not there."""
+    """Returns the bytes that a table takes in the cache, encoded; 0 where it is not there.
+
+    >>> from autometa.tables import scale_table, synthetic_table
+    >>> encoded = synthetic_table(seed=0, index=1)
+    >>> cached_bytes(scale_table(encoded))
+    0
+    >>> cached_bytes(load_scaled(encoded)) > encoded.values_RF.nbytes
+    True
+    """
     folder = Path(default_cache_dir() if cache_dir is None else cache_dir) / _key(table.sha256)
     return sum(path.stat().st_size for path in folder.glob("*")) if folder.is_dir() else 0
 

@@ -33,6 +33,13 @@ def read_frame(path: Path) -> pd.DataFrame:
     Raises:
         UserError: no such file, an unknown format, a file that is too large or cannot be read, or
             two columns of one name.
+
+    >>> import pandas as pd
+    >>> from pathlib import Path
+    >>> frame = pd.DataFrame({"price": [1.5, 2.25], "sold": ["yes", "?"]})
+    >>> frame.to_csv("sales.csv", sep=";", decimal=",", index=False)
+    >>> read_frame(Path("sales.csv")).to_dict("list")
+    {'price': [1.5, 2.25], 'sold': ['yes', nan]}
     """
     if not path.is_file():
         raise UserError(f"a table file must exist, but {str(path)!r} does not: check the path")

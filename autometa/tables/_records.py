@@ -23,7 +23,15 @@ SYNTHETIC = "synthetic"
 
 @dataclass(frozen=True)
 class Skipped:
-    """A table of a folder that could not be used, and why."""
+    """A table of a folder that could not be used, and why.
+
+    >>> import pandas as pd
+    >>> from autometa.tables import load_source, parse_source
+    >>> pd.DataFrame({"age": [31, 58], "paid": ["yes", "yes"]}).to_csv("loans.csv", index=False)
+    >>> tables, [skipped] = load_source(parse_source("."))
+    >>> print(f"{skipped.name}: {skipped.reason.partition(':')[0]}")
+    loans: a table must have at least 2 classes, but the target of 'loans' holds only one
+    """
 
     name: str
     reason: str
@@ -56,6 +64,11 @@ class RowHashes:
         cells: of the rows with the target, so that a table is recognised when another of its
             columns is the target.
         contents: a hash of all rows with the target, in any order; 0 where there are too few.
+
+    >>> from autometa.tables import load_source, parse_source
+    >>> (iris,), _ = load_source(parse_source("sklearn:iris"))
+    >>> len(iris.hashes.features.smallest_K), round(iris.hashes.features.repeated, 3)
+    (148, 0.013)
     """
 
     features: Sketch = field(default_factory=Sketch)
@@ -74,6 +87,13 @@ class Table:
         source: where it came from (``sklearn``, a file).
         family: tables of one family share an origin and stay on one side of any split.
         sha256: of the contents (column names, kinds and cells), whatever file held them.
+
+    >>> import pandas as pd
+    >>> from autometa.tables import make_table
+    >>> frame = pd.DataFrame({"age": [31, 58, 40], "paid": ["yes", "no", "no"]})
+    >>> table = make_table("loans", frame, target="paid", source="memory")
+    >>> list(table.frame.columns), list(table.target)
+    (['age'], ['yes', 'no', 'no'])
     """
 
     name: str
@@ -121,6 +141,11 @@ class EncodedTable:
         raw_rows: rows of the table before it was cut to the largest number of rows.
         raw_columns: columns of the table, without the target.
         hashes: what near-duplicates are recognised by.
+
+    >>> from autometa.tables import synthetic_table
+    >>> encoded = synthetic_table(seed=0, index=1)
+    >>> encoded.values_RF.shape, encoded.y_R.shape, encoded.class_names
+    ((224, 11), (224,), ('0', '1', '2'))
     """
 
     name: str
@@ -159,6 +184,11 @@ class ScaledTable:
         raw_rows: rows of the table before it was cut to the largest number of rows.
         raw_columns: columns of the table, without the target.
         hashes: what near-duplicates are recognised by.
+
+    >>> from autometa.tables import load_source, parse_source
+    >>> (iris,), _ = load_source(parse_source("sklearn:iris"))
+    >>> iris.x_RFH.shape, iris.class_names
+    ((150, 4, 2), ('setosa', 'versicolor', 'virginica'))
     """
 
     name: str

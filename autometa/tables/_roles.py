@@ -35,6 +35,12 @@ class Roles:
         confirm: for choosing among the best trials.
         test: read once, at the end.
         skipped: for each role, tables of folders that could not be used.
+
+    >>> from autometa.tables import scale_table, synthetic_table
+    >>> first, second, third = [scale_table(synthetic_table(0, index)) for index in range(3)]
+    >>> roles = Roles(train=(first, second), validation=(third,))
+    >>> {role: len(tables) for role, tables in roles.items()}
+    {'train': 2, 'validation': 1, 'confirm': 0, 'test': 0}
     """
 
     train: tuple[ScaledTable, ...] = ()
@@ -62,6 +68,12 @@ def load_roles(spec: TablesSpec, cache_dir: str | os.PathLike[str] | None = None
         UserError: a source is wrong, a role is left without any table, there are too few families
             to divide, or one family is on two sides.
         RunError: the cache folder cannot be written.
+
+    >>> from autometa.config import TablesSpec
+    >>> train = [{"source": "sklearn", "names": ["iris", "wine", "breast_cancer"]}]
+    >>> roles = load_roles(TablesSpec(train=train, split={"validation": 0.3, "test": 0.3}))
+    >>> {role: len(tables) for role, tables in roles.items()}
+    {'train': 1, 'validation': 1, 'confirm': 0, 'test': 1}
     """
     tables: dict[str, list[ScaledTable]] = {}
     skipped: dict[str, tuple[Skipped, ...]] = {}

@@ -44,6 +44,13 @@ class ScaledRows:
         x_RFH: float32, channels (z-score, rank-gauss).
         stats_FJ: statistics of the columns on the fit rows, float32.
         usable_F: False where a column is constant on the fit rows.
+
+    >>> import numpy as np
+    >>> from autometa.tables import scale_rows
+    >>> cells = np.array([[1.0, 7.0], [2.0, 7.0], [9.0, 7.0]])
+    >>> scaled = scale_rows(cells, is_indicator_F=np.array([False, False]))
+    >>> scaled.x_RFH.shape, scaled.stats_FJ.shape, scaled.usable_F.tolist()
+    ((3, 2, 2), (2, 9), [True, False])
     """
 
     x_RFH: FloatArray
@@ -66,6 +73,12 @@ class Scaling:
         sorted_GN: sorted fit rows of the ranked columns.
         gauss_mean_G: mean of the fit rows' normal scores, ranked columns.
         gauss_sd_G: their standard deviation.
+
+    >>> import numpy as np
+    >>> scaling = Scaling.fit(np.array([[1.0], [3.0]]), is_indicator_F=np.array([False]))
+    >>> x_RFH = scaling.transform(np.array([[2.0], [3.0], [np.nan], [100.0]]))
+    >>> x_RFH[:, 0, 0].tolist()
+    [0.0, 1.0, 0.0, 6.0]
     """
 
     stats_FJ: FloatArray
@@ -153,6 +166,12 @@ def scale_rows(
         values_RF: cells, any float dtype; NaN is missing.
         is_indicator_F: True for columns that hold 0 or 1.
         fit_rows: the rows that may be looked at; all where None. At least one.
+
+    >>> import numpy as np
+    >>> values_RF = np.array([[1.0], [3.0], [np.nan], [5.0]])
+    >>> scaled = scale_rows(values_RF, np.array([False]), fit_rows=np.array([0, 1]))
+    >>> scaled.x_RFH[:, 0, 0].tolist()
+    [-1.0, 1.0, 0.0, 3.0]
     """
     scaling = Scaling.fit(values_RF, is_indicator_F, fit_rows)
     return ScaledRows(scaling.transform(values_RF), scaling.stats_FJ, scaling.usable_F)
@@ -203,7 +222,11 @@ def _sorted_scores(sorted_GN: FloatArray) -> FloatArray:
 
 
 def normal_scores_of(n: int) -> FloatArray:
-    """Returns the normal scores of the mid-ranks 0, 1/2, .. n: 2n + 1 serve every cell."""
+    """Returns the normal scores of the mid-ranks 0, 1/2, .. n: 2n + 1 serve every cell.
+
+    >>> normal_scores_of(3).round(2).tolist()
+    [-0.97, -0.97, -0.43, 0.0, 0.43, 0.97, 0.97]
+    """
     return np.asarray(ndtri(np.clip(np.arange(2 * n + 1) / (2 * n), 0.5 / n, 1 - 0.5 / n)))
 
 

@@ -39,6 +39,10 @@ def load_source(
         UserError: the source does not exist, or a table that it names cannot be used.
         RunError: the cache folder cannot be written, or lacks tables of OpenML: nothing is
             downloaded here (see ``fetch_sources``).
+
+    >>> tables, skipped = load_source(parse_source("sklearn:iris,wine"))
+    >>> {table.name: table.x_RFH.shape for table in tables}
+    {'iris': (150, 4, 2), 'wine': (178, 13, 2)}
     """
     tables: list[ScaledTable] = []
     skipped: list[Skipped] = []
@@ -103,6 +107,12 @@ def parse_source(text: str) -> SklearnSource | FilesSource | OpenmlSource:
 
     Raises:
         UserError: an empty word, an unknown scikit-learn table, or an id that is no number.
+
+    >>> parse_source("openml:task:31,37").tasks
+    (31, 37)
+    >>> loans = parse_source("data/loans.csv#defaulted")
+    >>> loans.path, loans.target
+    ('data/loans.csv', 'defaulted')
     """
     from autometa.config import FilesSource, SklearnSource
 

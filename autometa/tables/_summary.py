@@ -24,6 +24,12 @@ class TableSummary:
         classes: number of classes.
         smallest_class: rows of the smallest class (among the rows that are used).
         dropped: columns left out, and why.
+
+    >>> from autometa.tables import load_source, parse_source
+    >>> tables, _ = load_source(parse_source("sklearn:wine"))
+    >>> [wine] = summarise({"train": tables})
+    >>> wine.rows, wine.columns, wine.classes, wine.smallest_class
+    (178, 13, 3, 48)
     """
 
     name: str
@@ -42,6 +48,12 @@ def summarise(roles: Mapping[str, Sequence[ScaledTable]]) -> tuple[TableSummary,
 
     Args:
         roles: the tables of each role, such as ``dict(load_roles(...).items())``.
+
+    >>> from autometa.tables import load_source, parse_source
+    >>> tables, _ = load_source(parse_source("sklearn:iris,wine"))
+    >>> summaries = summarise({"train": tables[:1], "test": tables[1:]})
+    >>> [(summary.role, summary.name, summary.rows) for summary in summaries]
+    [('train', 'iris', 150), ('test', 'wine', 178)]
     """
     return tuple(_summary(table, role) for role, tables in roles.items() for table in tables)
 

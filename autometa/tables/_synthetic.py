@@ -24,6 +24,10 @@ def synthetic_table(seed: int, index: int) -> EncodedTable:
     Args:
         seed: at least 0.
         index: at least 0.
+
+    >>> table = synthetic_table(seed=0, index=1)
+    >>> table.name, table.values_RF.shape, len(table.class_names)
+    ('synthetic-0-1', (224, 11), 3)
     """
     drawn = random_table(seed, index)
     classes = int(drawn.y_R.max()) + 1

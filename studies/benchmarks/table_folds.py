@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from autometa.config import FilesSource
-from autometa.episodes import evaluation_episodes
-from autometa.evaluation import EvaluationTask
+from autometa.evaluation import EvaluationTask, evaluation_tasks
 from autometa.tables import ScaledTable, load_source
 from autometa.typing import Setting
 
@@ -54,22 +53,12 @@ def tasks_of(
     seed: int = 0,
 ) -> list[EvaluationTask]:
     """Returns the fixed episodes of tables; the first ones are those of a smaller number."""
-    return [
-        EvaluationTask(
-            table=table, episodes=drawn, shot=shot, setting=setting, role="test", seed=seed
-        )
-        for table in tables
-        for shot in shots
-        if (
-            drawn := evaluation_episodes(
-                table.y_R,
-                table.sha256,
-                shot=shot,
-                count=episodes,
-                ways=WAYS,
-                queries=QUERIES,
-                seed=seed,
-            )
-        )
-        for setting in settings
-    ]
+    return evaluation_tasks(
+        tables,
+        shots=shots,
+        episodes=episodes,
+        ways=WAYS,
+        queries=QUERIES,
+        settings=settings,
+        seed=seed,
+    )

@@ -127,7 +127,7 @@ def test_counts_and_ways_reach_the_episodes(
         asked.append(changed)
         return evaluation_episodes(*arguments, **changed)
 
-    monkeypatch.setattr("autometa.export._evaluate.evaluation_episodes", recorded)
+    monkeypatch.setattr("autometa.evaluation._tasks.evaluation_episodes", recorded)
 
     sheet = evaluate([make_scaled("new", "new")], shots=[3], counts="unequal", ways="all")
 

@@ -58,7 +58,7 @@ def test_trials_whose_training_diverges_end_early(
     assert others
     assert {trial.user_attrs[REASON] for trial in lost} == {
         "DivergedError: meta-training diverged: 21 of 24 outer steps gave a loss or gradient that "
-        "is not finite; lower inner_lr or inner_steps"
+        "is not finite; lower inner_lr, inner_steps or outer_lr"
     }
     assert {trial.state.name for trial in others} == {"COMPLETE"}
     assert trials_done(study.study) == 4
