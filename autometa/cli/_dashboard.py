@@ -60,24 +60,25 @@ def dashboard(
     if study is not None:
         page += f"/studies/{load_study(opened, study)._study_id}"
     shown = f"[{address}]" if ":" in address else address
-    with DashboardServer(address, port) as server:
-        hosts = {_LOOPBACK, "localhost", "[::1]", shown, *names}
-        # Optuna only looks for files in it, so that it need not be there.
-        files = FileSystemArtifactStore(ARTIFACTS_FOLDER)
-        app = optuna_dashboard.wsgi(opened, artifact_store=files)
-        server.set_app(ReadOnlyGuard(app, hosts, server.server_port))
-        where = f"{shown}:{server.server_port}"
-        if names:
-            _logger.warning(
-                "there is no login: whoever reaches %s can read every study of the storage", where
-            )
-            where = names[0] if has_port(names[0]) else f"{names[0]}:{server.server_port}"
-        tell(f"http://{where}{page} (read-only; Ctrl-C ends it)")
-        _flush()
-        try:
+    try:
+        with DashboardServer(address, port) as server:
+            hosts = {_LOOPBACK, "localhost", "[::1]", shown, *names}
+            # Optuna only looks for files in it, so that it need not be there.
+            files = FileSystemArtifactStore(ARTIFACTS_FOLDER)
+            app = optuna_dashboard.wsgi(opened, artifact_store=files)
+            server.set_app(ReadOnlyGuard(app, hosts, server.server_port))
+            where = f"{shown}:{server.server_port}"
+            if names:
+                _logger.warning(
+                    "there is no login: whoever reaches %s can read every study of the storage",
+                    where,
+                )
+                where = names[0] if has_port(names[0]) else f"{names[0]}:{server.server_port}"
+            tell(f"http://{where}{page} (read-only; Ctrl-C ends it)")
+            _flush()
             server.serve_forever()
-        except KeyboardInterrupt:
-            return
+    except KeyboardInterrupt:
+        return
 
 
 def _flush() -> None:

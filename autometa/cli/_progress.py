@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -116,7 +117,11 @@ def points(mean: float, low: float, high: float) -> str:
 
     >>> points(0.0312, -0.01, 0.07)
     '+3.1 points (95 % CI -1.0 to +7.0)'
+    >>> points(0.007, math.nan, math.nan)
+    '+0.7 points (no CI from single episodes)'
     """
+    if math.isnan(low):
+        return f"{100 * mean:+.1f} points (no CI from single episodes)"
     return f"{100 * mean:+.1f} points (95 % CI {100 * low:+.1f} to {100 * high:+.1f})"
 
 

@@ -113,7 +113,7 @@ def _advantage_line(part: ScoreSheet, shot: int, learner: str) -> str:
     difference = part.advantage(learner, best, shot=shot)
     return (
         f"K={shot}: best baseline {best}; {learner} "
-        f"{interval_text(difference.mean, difference.low, difference.high)}, "
+        f"{points(difference.mean, difference.low, difference.high)}, "
         f"over {difference.n} {difference.unit}"
     )
 
@@ -127,13 +127,6 @@ def _log_loss_line(part: ScoreSheet, learner: str) -> str:
         f"{text} (95 % CI of the gain {difference.low:+.3f} to {difference.high:+.3f}, over "
         f"{difference.n} {difference.unit})"
     )
-
-
-def interval_text(mean: float, low: float, high: float) -> str:
-    """Returns a difference in points, with its interval where there is one."""
-    if math.isnan(low):
-        return f"{100 * mean:+.1f} points (no CI from single episodes)"
-    return points(mean, low, high)
 
 
 def _episodes(part: ScoreSheet) -> int:

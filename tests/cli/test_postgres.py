@@ -12,15 +12,21 @@ if TYPE_CHECKING:
     from postgres_cluster import Cluster
 
 
-def _command_lines() -> set[str]:
-    """The command lines of all processes of this machine."""
-    lines = set()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+def _command_lines(root: int) -> set[str]:
+    """The command lines of a process and of all that it has started."""
+    parent_of, line_of = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            lines.add(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            # The parent is the second field behind the name, which is in brackets.
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue  # it has just ended
-    return lines
+        parent_of[int(folder.name)], line_of[int(folder.name)] = parent, line
+    own = {root}
+    while added := {pid for pid, parent in parent_of.items() if parent in own} - own:
+        own |= added
+    return {line_of[pid] for pid in own if pid in line_of}
 
 
 @pytest.mark.slow
@@ -41,7 +47,7 @@ def test_password_stays_between_the_environment_and_the_server(
         text=True,
     ) as process:
         while process.poll() is None:
-            seen |= _command_lines()
+            seen |= _command_lines(process.pid)
             try:
                 process.wait(0.1)
             except subprocess.TimeoutExpired:
