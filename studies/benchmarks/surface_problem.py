@@ -47,6 +47,19 @@ def _space() -> dict[str, BaseDistribution]:
     return space
 
 
+def _default() -> dict[str, Any]:
+    """Returns the package's default, with the nearest choice where its own value is none."""
+    config = default_config()
+    found: dict[str, Any] = {}
+    for name, distribution in _space().items():
+        value = getattr(config, name)
+        if isinstance(distribution, CategoricalDistribution) and value not in distribution.choices:
+            choices: list[Any] = list(distribution.choices)
+            value = min(choices, key=lambda choice, own=value: abs(choice - own))
+        found[name] = value
+    return found
+
+
 class Surface:
     """The surrogate of all groups.
 
@@ -55,9 +68,7 @@ class Surface:
     """
 
     space = _space()
-    default: Mapping[str, Any] = {
-        name: getattr(default_config(), name) for name in SEARCHED[_LEARNER]
-    }
+    default: Mapping[str, Any] = _default()
 
     def __init__(self, file: Path) -> None:
         frame = pd.read_parquet(file)
