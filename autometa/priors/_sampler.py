@@ -46,6 +46,10 @@ _FADE_TRIALS = 8.0
 """Full trust lets the past lead most of the first trials, half of that after eight."""
 
 
+_PATIENCE = 2
+"""So many lost wagers without one that won end a portfolio: further entries may be as misled."""
+
+
 @dataclass(frozen=True)
 class _Decision:
     """What leads a trial.
@@ -65,10 +69,11 @@ class PriorSampler(BaseSampler):
     """Wraps a sampler, and lets past studies propose a bounded number of trials instead.
 
     First comes the anchor where there is one, then a portfolio that is good for all past studies
-    together. Later trials are prior-led with a probability that grows with the trust in the
-    sources, which is how well they have ranked the trials already run, and that fades with the
-    number of trials. A prior-led trial proposes all that the sources know of the space; what they
-    do not know, and every other trial, is the base sampler's, unchanged.
+    together, and that ends early where two entries are lost wagers and none has won. Later trials
+    are prior-led with a probability that grows with the trust in the sources, which is how well
+    they have ranked the trials already run, and that fades with the number of trials. A prior-led
+    trial proposes all that the sources know of the space; what they do not know, and every other
+    trial, is the base sampler's, unchanged.
 
     Warranty: prior-led trials are wagers from a purse of P stakes, see ``_purse``. At any moment,
     over any number of workers and restarts, prior-led trials that are running or did not beat the
@@ -181,8 +186,10 @@ class PriorSampler(BaseSampler):
             place -= 1
         if not self._prior.sources:
             return _Decision()
-        may_lead = purse_of(trials, study.direction, size=self._purse).stakes > 0
-        if place >= self._entries or not may_lead:
+        purse = purse_of(trials, study.direction, size=self._purse)
+        may_lead = purse.stakes > 0
+        is_misled = not purse.won and purse.lost >= _PATIENCE
+        if place >= self._entries or not may_lead or is_misled:
             return self._mixed(study, trials, may_lead=may_lead)
         found = portfolio(self._view(self._space), size=self._entries)
         if place >= len(found):
