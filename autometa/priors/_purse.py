@@ -9,7 +9,8 @@ So at any moment, over any number of workers and restarts,
     lost + open <= P + won,
 
 because a wager is only opened while that stays true, and closing one moves it from open to lost or
-to won. A prior that never helps costs P trials, and the search is then the base sampler's own.
+to won. A prior that never helps costs at most P trials, and the search is then the base sampler's
+own.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class PriorSampler(BaseSampler):
     Warranty: prior-led trials are wagers from a purse of P stakes, see ``_purse``. At any moment,
     over any number of workers and restarts, prior-led trials that are running or did not beat the
     median of the base trials number at most P plus those that did. A prior that never helps costs
-    P trials of the search, whatever it says; the rest is the base sampler's own search.
+    at most P trials of the search, whatever it says; the rest is the base sampler's own search.
 
     Every sampled trial carries its origin (``autometa:origin``: ``anchor``, ``portfolio 1``,
     ``prior`` or ``base``) and, outside of the portfolio, the trust at that time

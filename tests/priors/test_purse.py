@@ -117,8 +117,8 @@ def test_the_bound_holds_at_every_moment(
     assert final.lost + final.open <= size + final.won
 
 
-def test_a_prior_that_is_always_wrong_costs_two_trials_of_its_purse() -> None:
-    """A source that ranks the target backwards loses the portfolio, and is not believed later."""
+def _origins(sign: int, *, trials: int) -> list[str]:
+    """What led the trials of a study of x, or of -x, whose past liked the smallest x."""
     from autometa.priors import PriorSampler, StudyPrior
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -128,27 +128,20 @@ def test_a_prior_that_is_always_wrong_costs_two_trials_of_its_purse() -> None:
         optuna.samplers.RandomSampler(seed=1), StudyPrior.learn(past), anchor={"x": 0.5}, seed=0
     )
     study = optuna.create_study(sampler=sampler)
+    study.optimize(lambda trial: sign * trial.suggest_float("x", 0, 1), n_trials=trials)
+    return [trial.user_attrs[ORIGIN] for trial in study.trials]
 
-    study.optimize(lambda trial: -trial.suggest_float("x", 0, 1), n_trials=40)
 
-    origins = [trial.user_attrs[ORIGIN] for trial in study.trials]
+def test_a_prior_that_is_always_wrong_costs_two_trials_of_its_purse() -> None:
+    """A source that ranks the target backwards loses the portfolio, and is not believed later."""
+    origins = _origins(-1, trials=40)
+
     assert origins[:3] == ["anchor", "portfolio 1", "portfolio 2"]
     assert set(origins[3:]) == {"base"}
 
 
 def test_a_portfolio_goes_on_where_one_of_its_entries_has_won() -> None:
     """A source that agrees with the target tries all four entries."""
-    from autometa.priors import PriorSampler, StudyPrior
+    origins = _origins(1, trials=5)
 
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    past = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    past.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=30)
-    sampler = PriorSampler(
-        optuna.samplers.RandomSampler(seed=1), StudyPrior.learn(past), anchor={"x": 0.5}, seed=0
-    )
-    study = optuna.create_study(sampler=sampler)
-
-    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=5)
-
-    origins = [trial.user_attrs[ORIGIN] for trial in study.trials]
     assert origins == ["anchor", *(f"portfolio {place}" for place in range(1, 5))]
