@@ -68,20 +68,22 @@ def learn_source(
         _row({**values, **{names.get(n, n): v for n, v in trial.params.items()}}, parameters)
         for trial in chosen
     ]
-    reliability = [_reliability(trial) for trial in chosen]
+    reliabilities = [reliability(trial) for trial in chosen]
     draft = Source(
         name=study.study_name,
         trials=len(ranked),
         parameters=parameters,
         configurations=tuple(rows),
         scores=tuple(round(float(scores[place]), 6) for place in kept),
-        reliability=tuple(reliability),
+        reliability=tuple(reliabilities),
         lengths=(1.0,) * len(parameters),
         noise=1.0,
         meta_features=dict(meta_features or {}),
     )
     rough = draft.surrogate
-    lengths, noise = fit_scales(rough.points, rough.is_choice, rough.scores, np.array(reliability))
+    lengths, noise = fit_scales(
+        rough.points, rough.is_choice, rough.scores, np.array(reliabilities)
+    )
     # Checked again as a whole: model_copy would not.
     fitted = {"lengths": tuple(lengths.tolist()), "noise": noise}
     return Source.model_validate(draft.model_dump() | fitted)
@@ -142,5 +144,6 @@ def _row(values: Mapping[str, Any], parameters: Sequence[Parameter]) -> tuple[fl
     )
 
 
-def _reliability(trial: FrozenTrial) -> float:
+def reliability(trial: FrozenTrial) -> float:
+    """Returns how much a trial's place says, 1 for that of a complete one."""
     return 1.0 if trial.state == TrialState.COMPLETE else _PRUNED_RELIABILITY

@@ -14,10 +14,11 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from autometa.errors import UserError
-from autometa.priors._learning import kept_places
+from autometa.priors._learning import kept_places, reliability
 from autometa.priors._parameter import Parameter
 from autometa.priors._portfolio import portfolio
-from autometa.priors._proposal import History, propose, trust_of
+from autometa.priors._prediction import History, Predict, joint_prediction, trust_of
+from autometa.priors._proposal import propose
 from autometa.priors._purse import (
     ANCHOR,
     BASE,
@@ -25,10 +26,12 @@ from autometa.priors._purse import (
     PORTFOLIO,
     PRIOR,
     PURSE,
+    Purse,
     is_enqueued,
     purse_of,
 )
 from autometa.priors._ranks import gaussian_ranks, ranked_trials
+from autometa.priors._share import share_of
 from autometa.priors._space import Space
 from autometa.priors._study_prior import StudyPrior
 from autometa.priors._trust import Trust
@@ -39,12 +42,6 @@ TRUST = "autometa:trust"
 """User attribute of a trial: rank agreement expected of the sources when it was proposed."""
 
 _MOST_NAMED = 20
-
-_SHARE = 1.2
-_MOST_SHARE = 0.7
-_FADE_TRIALS = 8.0
-"""Full trust lets the past lead most of the first trials, half of that after eight."""
-
 
 _PATIENCE = 2
 """So many lost wagers without one that won end a portfolio: further entries may be as misled."""
@@ -71,9 +68,10 @@ class PriorSampler(BaseSampler):
     First comes the anchor where there is one, then a portfolio that is good for all past studies
     together, and that ends early where two entries are lost wagers and none has won. Later trials
     are prior-led with a probability that grows with the trust in the sources, which is how well
-    they have ranked the trials already run, and that fades with the number of trials. A prior-led
-    trial proposes all that the sources know of the space; what they do not know, and every other
-    trial, is the base sampler's, unchanged.
+    they have ranked the trials already run, that shrinks where prior-led trials lose, and that
+    fades with the number of trials. What leads them is the believed sources' common prediction,
+    corrected by the study's own trials. A prior-led trial proposes all that the sources know of the
+    space; what they do not know, and every other trial, is the base sampler's, unchanged.
 
     Warranty: prior-led trials are wagers from a purse of P stakes, see ``_purse``. At any moment,
     over any number of workers and restarts, prior-led trials that are running or did not beat the
@@ -187,29 +185,32 @@ class PriorSampler(BaseSampler):
         if not self._prior.sources:
             return _Decision()
         purse = purse_of(trials, study.direction, size=self._purse)
-        may_lead = purse.stakes > 0
         is_misled = not purse.won and purse.lost >= _PATIENCE
-        if place >= self._entries or not may_lead or is_misled:
-            return self._mixed(study, trials, may_lead=may_lead)
+        if place >= self._entries or purse.stakes <= 0 or is_misled:
+            return self._mixed(study, trials, purse)
         found = portfolio(self._view(self._space), size=self._entries)
         if place >= len(found):
             return _Decision()
         if any(_is_same(found[place], other) for other in trials):
-            return self._mixed(study, trials, may_lead=may_lead)
+            return self._mixed(study, trials, purse)
         return _Decision(f"{PORTFOLIO} {place + 1}", found[place])
 
-    def _mixed(self, study: Study, trials: Sequence[FrozenTrial], *, may_lead: bool) -> _Decision:
+    def _mixed(self, study: Study, trials: Sequence[FrozenTrial], purse: Purse) -> _Decision:
         seen = {name: item for trial in trials for name, item in trial.distributions.items()}
         view = self._view(self._space if self._space is not None else seen)
         if not view.translations:
             return _Decision()
         history = _history(view.space, trials, study)
         trust = self._trust(view, history)
-        share = min(_MOST_SHARE, _SHARE * trust.total) / (1 + len(trials) / _FADE_TRIALS)
         told = _told(view, trust)
-        if not may_lead or self._generator.random() >= share:
+        share = share_of(trust, purse, len(trials))
+        if purse.stakes <= 0 or self._generator.random() >= share:
             return _Decision(trust=told)
-        return _Decision(PRIOR, propose(view, history, trust, self._generator), told)
+        predict = self._prediction(view, history, trust)
+        return _Decision(PRIOR, propose(view, history, predict, self._generator), told)
+
+    def _prediction(self, view: View, history: History, trust: Trust) -> Predict:
+        return joint_prediction(view, history, trust)
 
     def _trust(self, view: View, history: History) -> Trust:
         return trust_of(view, history)
@@ -280,6 +281,7 @@ def _history(space: Space, trials: Sequence[FrozenTrial], study: Study) -> Histo
     return History(
         rows=space.positions([ranked[place].params for place in kept]),
         scores=scores[kept],
+        reliability=np.array([reliability(ranked[place]) for place in kept]),
         running=space.positions([trial.params for trial in running]),
     )
 

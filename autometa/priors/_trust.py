@@ -22,15 +22,19 @@ class Trust:
     Attributes:
         expected: rank correlation of each source with the target, shape (S,).
         weights: share of each in the common prediction, shape (S,); all 0 where none is believed.
+        kept: sources that are believed, per source that was believed before any trial, at most 1.
+            Among many sources some agree with ten trials by luck: where most have lost their say,
+            those that are left are believed less too.
     """
 
     expected: Floats
     weights: Floats
+    kept: float = 1.0
 
     @property
     def total(self) -> float:
-        """Weighted mean of the correlations; 0 where no source is believed."""
-        return float(self.weights @ self.expected)
+        """Weighted mean of the correlations, times ``kept``; 0 where no source is believed."""
+        return float(self.weights @ self.expected) * self.kept
 
 
 def trust_in(initial: Floats, predicted: Floats, scores: Floats) -> Trust:
@@ -44,6 +48,8 @@ def trust_in(initial: Floats, predicted: Floats, scores: Floats) -> Trust:
     count = len(scores)
     seen = np.array([correlation(row, scores) for row in predicted])
     expected = (_PATIENCE * initial + count * seen) / (_PATIENCE + count)
-    weights = np.where(expected >= LEAST_TRUST, np.clip(expected, 0, None) ** 2, 0.0)
+    weights = np.where(expected >= LEAST_TRUST, expected**2, 0.0)
     total = weights.sum()
-    return Trust(expected, weights / total if total > 0 else weights)
+    at_first = max(1, int((initial >= LEAST_TRUST).sum()))
+    kept = min(1.0, float((weights > 0).sum()) / at_first)
+    return Trust(expected, weights / total if total > 0 else weights, kept)

@@ -15,10 +15,14 @@ from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import create_trial
 
 from autometa.priors import PriorSampler, StudyPrior
+from autometa.priors._prediction import past_prediction
 from autometa.priors._trust import Trust
 
 Past = list[optuna.Study]
 Space = Mapping[str, BaseDistribution]
+
+
+_OWN_SEEDS = 1000
 
 
 class Problem(Protocol):
@@ -57,6 +61,7 @@ class Arm:
         starts: configurations that are tried first.
         space: what is searched.
         added: trials that are put into the study before; the search does not count them.
+        own: past studies of the task itself, in place of those of others.
     """
 
     sampler: Callable[[Past, Problem, Space, int], BaseSampler]
@@ -64,6 +69,18 @@ class Arm:
     starts: Callable[[Past, Problem], list[dict[str, Any]]] = lambda _past, _problem: []
     space: Space | None = None
     added: Callable[[Past], list[optuna.trial.FrozenTrial]] = lambda _: []
+    own: int = 0
+
+    def studies(
+        self, problem: Problem, past: Mapping[str, optuna.Study], task: str, seed: int
+    ) -> Past:
+        """Returns the past studies that a task's search has, of one of each task."""
+        if self.own:
+            return [
+                problem.past_study(task, seed=_OWN_SEEDS + 10 * seed + index)
+                for index in range(self.own)
+            ]
+        return [study for other, study in past.items() if other != task]
 
 
 def tpe(_past: Past, _problem: Problem, _space: Space, seed: int) -> BaseSampler:
@@ -89,8 +106,8 @@ def _learned(study: optuna.Study) -> StudyPrior:
 class _PortfolioOnly(PriorSampler):
     """Nothing prior-led after the portfolio."""
 
-    def _mixed(self, study: Any, trials: Any, *, may_lead: bool) -> Any:
-        decision = super()._mixed(study, trials, may_lead=may_lead)
+    def _mixed(self, study: Any, trials: Any, purse: Any) -> Any:
+        decision = super()._mixed(study, trials, purse)
         return type(decision)(trust=decision.trust)
 
 
@@ -100,6 +117,13 @@ class _Trusting(PriorSampler):
     def _trust(self, view: Any, history: Any) -> Trust:
         expected = view.initial_trust
         return Trust(expected, np.full(len(expected), 1 / max(len(expected), 1)))
+
+
+class _PastAlone(PriorSampler):
+    """What the past proposes is not corrected by the target's own trials."""
+
+    def _prediction(self, view: Any, history: Any, trust: Any) -> Any:
+        return past_prediction(view, trust)
 
 
 class _SobolThenTpe(TPESampler):
@@ -222,6 +246,7 @@ ARMS: dict[str, Arm] = {
     "ours, no anchor": Arm(lambda *given: ours(*given, anchor=None)),
     "ours, no portfolio": Arm(lambda *given: ours(*given, entries=0)),
     "ours, trust fixed": Arm(lambda *given: ours(*given, kind=_Trusting)),
+    "ours, past alone": Arm(lambda *given: ours(*given, kind=_PastAlone)),
     "ours, no warranty": Arm(lambda *given: ours(*given, purse=1000)),
     "noise for a prior": Arm(ours, past=shuffled),
     "all inverted": Arm(ours, past=inverted),
@@ -229,6 +254,7 @@ ARMS: dict[str, Arm] = {
     "half inverted": Arm(ours, past=half_inverted),
     "one source": Arm(ours, past=one),
     "one unrelated source": Arm(ours, past=one_unrelated),
+    "four studies of the task itself": Arm(ours, own=4),
     "50 sources": Arm(ours, past=fifty),
     "other scale and direction": Arm(ours, past=rescaled),
     "shifted ranges": Arm(ours, space=SHIFTED),

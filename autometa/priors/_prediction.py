@@ -1,0 +1,100 @@
+"""What the believed past studies and the target's own trials together predict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from autometa.priors._ranks import Floats
+from autometa.priors._surrogate import Surrogate
+from autometa.priors._trust import Trust, trust_in
+from autometa.priors._view import View
+
+Predict: TypeAlias = Callable[[Floats], Floats]
+"""From positions, shape (m, D), to Gaussian ranks, shape (m,); lower is better."""
+
+_USUAL_SLOPE = 0.5
+_USUAL_WEIGHT = 3.0
+"""What is taken for the size of the past's differences on the target, as if seen on three trials:
+ranks of few trials say little of it."""
+_LEAST_SLOPE = 0.2
+
+_LENGTH = 1.0
+_NOISE = 1.0
+"""Scale, in widths of the range, and variance of the noise, in units of the signal's, of how the
+target differs from its past. Half and double of either made no difference to be seen."""
+
+
+@dataclass(frozen=True)
+class History:
+    """The target's trials, as far as a proposal needs them.
+
+    Attributes:
+        rows: positions of the n ranked trials, shape (n, D).
+        scores: their Gaussian ranks, lower is better, shape (n,).
+        reliability: 1 for complete trials, less for pruned ones, shape (n,).
+        running: positions of the trials that run, shape (r, D).
+    """
+
+    rows: Floats
+    scores: Floats
+    reliability: Floats
+    running: Floats
+
+
+def trust_of(view: View, history: History) -> Trust:
+    """Returns the trust in the view's sources after a history."""
+    return trust_in(view.initial_trust, view.predict(history.rows), history.scores)
+
+
+def past_prediction(view: View, trust: Trust) -> Predict:
+    """Returns the believed sources' common prediction."""
+    return lambda rows: np.asarray(trust.weights @ view.predict(rows), np.float64)
+
+
+def joint_prediction(view: View, history: History, trust: Trust) -> Predict:
+    """Returns the past's prediction, corrected by what the target's trials say against it.
+
+    The target's ranks are taken for ``b c(x) + g(x)`` and noise: c is the common prediction of the
+    believed sources, b its size on the target, and g a Gaussian process on what is left. Where the
+    target has been searched, g overrules the past; elsewhere the past stands. For g, trials that
+    run have come out as the mean, so that workers who ask at once get different places.
+
+    Args:
+        view: the past studies.
+        history: the target's trials.
+        trust: how far each source is believed.
+
+    Source: Golovin et al. (2017), Google Vizier, section 3.3, has such stacks of residuals.
+    """
+    past = past_prediction(view, trust)
+    if not len(history.scores):
+        return past
+    told = past(history.rows)
+    centred = told - told.mean()
+    scores = history.scores - history.scores.mean()
+    spread = float(centred.var())
+    slope = _USUAL_SLOPE
+    if spread > 0:
+        weight = _USUAL_WEIGHT * spread
+        slope = (float(centred @ scores) + weight * slope) / (float(centred @ centred) + weight)
+        slope = max(slope, _LEAST_SLOPE)
+    drawn = _drawn(history)
+    left = Surrogate(
+        points=np.concatenate([history.rows, drawn]),
+        is_choice=np.array([not item.is_numeric for item in view.space.parameters]),
+        scores=np.concatenate([scores - slope * centred, -slope * (past(drawn) - told.mean())]),
+        noises=np.concatenate([_NOISE / history.reliability, np.full(len(drawn), _NOISE)]),
+        lengths=np.full(history.rows.shape[1], _LENGTH),
+    )
+    return lambda rows: slope * past(rows) + left.predict(rows)
+
+
+def _drawn(history: History) -> Floats:
+    """Returns the running trials that lack no parameter which every finished one has."""
+    never_missing = ~np.isnan(history.rows).any(axis=0)
+    is_drawn = ~np.isnan(history.running[:, never_missing]).any(axis=1)
+    return history.running[is_drawn]
