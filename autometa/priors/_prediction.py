@@ -25,7 +25,8 @@ _LEAST_SLOPE = 0.2
 _LENGTH = 1.0
 _NOISE = 1.0
 """Scale, in widths of the range, and variance of the noise, in units of the signal's, of how the
-target differs from its past. Half and double of either made no difference to be seen."""
+target differs from its past. A third and three times the noise, half and twice the scale made no
+difference to be seen."""
 
 
 @dataclass(frozen=True)

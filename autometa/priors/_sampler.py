@@ -70,8 +70,9 @@ class PriorSampler(BaseSampler):
     are prior-led with a probability that grows with the trust in the sources, which is how well
     they have ranked the trials already run, that shrinks where prior-led trials lose, and that
     fades with the number of trials. What leads them is the believed sources' common prediction,
-    corrected by the study's own trials. A prior-led trial proposes all that the sources know of the
-    space; what they do not know, and every other trial, is the base sampler's, unchanged.
+    corrected by the study's own trials. On a parameter that they do not know the sources are
+    neutral: the base sampler draws it, or it stays near the study's own best trials. Every other
+    trial is the base sampler's, unchanged.
 
     Warranty: prior-led trials are wagers from a purse of P stakes, see ``_purse``. At any moment,
     over any number of workers and restarts, prior-led trials that are running or did not beat the

@@ -94,7 +94,7 @@ def page(
     seconds = [[count, *(f"{value:.3f}" for value in row.values())] for count, row in asks.items()]
     count = len(REPORT if options.tasks == "report" else DEVELOPMENT)
     return [
-        "# Warm starts from past studies",
+        f"# Warm starts from past studies{', few arms' if options.few else ''}",
         "",
         origin("priors"),
         "",
