@@ -125,21 +125,26 @@ class Parameter(BaseModel):
         if not self.is_numeric:
             assert self.choices is not None
             return self.choices[int(position)]
+        number = float(self._nearest(np.array([position]))[0])
+        return round(number) if self.kind == "int" else number
+
+    def _nearest(self, positions: Floats) -> Floats:
+        """Returns the possible numbers nearest to positions, shape (m,); NaN stays."""
         assert self.low is not None
         assert self.high is not None
-        share = min(max(position, 0.0), 1.0)
+        share = np.clip(positions, 0.0, 1.0)
         if self.log:
             low, high = math.log(self.low), math.log(self.high)
-            value = math.exp(low + share * (high - low))
+            numbers = np.exp(low + share * (high - low))
         else:
-            value = self.low + share * (self.high - self.low)
+            numbers = self.low + share * (self.high - self.low)
         if self.step is not None:
             most = math.floor((self.high - self.low) / self.step + 1e-9)
-            value = self.low + min(round((value - self.low) / self.step), most) * self.step
+            steps = np.minimum(np.round((numbers - self.low) / self.step), most)
+            numbers = self.low + steps * self.step
         elif self.kind == "int":
-            value = round(value)
-        value = min(max(value, self.low), self.high)
-        return round(value) if self.kind == "int" else value
+            numbers = np.round(numbers)
+        return np.asarray(np.clip(numbers, self.low, self.high), dtype=np.float64)
 
     def raw(self, positions: Floats) -> Floats:
         """Returns the numbers at positions, shape (m,), outside the range too and not rounded."""
@@ -153,11 +158,7 @@ class Parameter(BaseModel):
         """Returns the positions of the nearest possible values, shape (m,); NaN stays."""
         if not self.is_numeric or (self.step is None and self.kind == "float"):
             return positions
-        distinct, where = np.unique(positions, return_inverse=True)
-        if self.low == self.high:
-            return np.where(np.isnan(positions), positions, 0.0)
-        nearest = [at if np.isnan(at) else self.position(self.value(float(at))) for at in distinct]
-        return np.array(nearest, dtype=np.float64)[where]
+        return self.positions(self._nearest(positions))
 
     def contains(self, value: Any) -> bool:
         """Returns whether a value lies within the range or among the choices."""

@@ -17,7 +17,7 @@ from autometa.errors import UserError
 from autometa.priors._learning import kept_places, reliability
 from autometa.priors._parameter import Parameter
 from autometa.priors._portfolio import portfolio
-from autometa.priors._prediction import History, Predict, joint_prediction, trust_of
+from autometa.priors._prediction import History, Predict, optimistic_prediction, trust_of
 from autometa.priors._proposal import propose
 from autometa.priors._purse import (
     ANCHOR,
@@ -31,7 +31,6 @@ from autometa.priors._purse import (
     purse_of,
 )
 from autometa.priors._ranks import gaussian_ranks, ranked_trials
-from autometa.priors._share import share_of
 from autometa.priors._space import Space
 from autometa.priors._study_prior import StudyPrior
 from autometa.priors._trust import Trust
@@ -68,11 +67,11 @@ class PriorSampler(BaseSampler):
     First comes the anchor where there is one, then a portfolio that is good for all past studies
     together, and that ends early where two entries are lost wagers and none has won. Later trials
     are prior-led with a probability that grows with the trust in the sources, which is how well
-    they have ranked the trials already run, that shrinks where prior-led trials lose, and that
-    fades with the number of trials. What leads them is the believed sources' common prediction,
-    corrected by the study's own trials. On a parameter that they do not know the sources are
-    neutral: the base sampler draws it, or it stays near the study's own best trials. Every other
-    trial is the base sampler's, unchanged.
+    they have ranked the trials already run, upright or upside down, and that fades with the number
+    of trials. What leads them is the believed sources' common prediction, corrected by the study's
+    own trials. On a parameter that they do not know the sources are neutral: the base sampler
+    draws it, or it stays near the study's own best trials. Every other trial is the base
+    sampler's, unchanged.
 
     Warranty: prior-led trials are wagers from a purse of P stakes, see ``_purse``. At any moment,
     over any number of workers and restarts, prior-led trials that are running or did not beat the
@@ -204,14 +203,13 @@ class PriorSampler(BaseSampler):
         history = _history(view.space, trials, study)
         trust = self._trust(view, history)
         told = _told(view, trust)
-        share = share_of(trust, purse, len(trials))
-        if purse.stakes <= 0 or self._generator.random() >= share:
+        if purse.stakes <= 0 or self._generator.random() >= trust.share(len(trials)):
             return _Decision(trust=told)
         predict = self._prediction(view, history, trust)
         return _Decision(PRIOR, propose(view, history, predict, self._generator), told)
 
     def _prediction(self, view: View, history: History, trust: Trust) -> Predict:
-        return joint_prediction(view, history, trust)
+        return optimistic_prediction(view, history, trust)
 
     def _trust(self, view: View, history: History) -> Trust:
         return trust_of(view, history)
@@ -305,7 +303,7 @@ def _is_equal(one: Any, other: Any) -> bool:
 
 
 def _told(view: View, trust: Trust) -> dict[str, Any]:
-    order = np.argsort(-trust.expected, kind="stable")[:_MOST_NAMED]
+    order = np.argsort(-np.abs(trust.expected), kind="stable")[:_MOST_NAMED]
     return {
         "total": round(trust.total, 4),
         "sources": {view.names[place]: round(float(trust.expected[place]), 4) for place in order},

@@ -61,6 +61,22 @@ class Surrogate:
 
     def predict(self, queries: Floats) -> Floats:
         """Returns predicted Gaussian ranks, shape (m,), of queries, shape (m, d)."""
+        return np.asarray(self._cross(queries) @ self._weights, dtype=np.float64)
+
+    def spread(self, queries: Floats) -> Floats:
+        """Returns how far the signal may be from its prediction, shape (m,).
+
+        In units of its standard deviation: 1 far from everything known.
+
+        Args:
+            queries: positions without unknown ones, shape (m, d).
+        """
+        cross = self._cross(queries)
+        known = np.einsum("mn,nm->m", cross, np.linalg.solve(self._kernel, cross.T))
+        return np.asarray(np.sqrt(np.clip(1.0 - known, 0.0, None)), dtype=np.float64)
+
+    def _cross(self, queries: Floats) -> Floats:
+        """Returns the kernel of queries and points, shape (m, n)."""
         exponents = np.zeros((len(queries), len(self.points)))
         factors: Floats | None = None
         for index in range(self.points.shape[1]):
@@ -78,7 +94,7 @@ class Surrogate:
         kernel = np.exp(exponents)
         if factors is not None:
             kernel *= factors
-        return kernel @ self._weights
+        return kernel
 
     def _factor(self, column: Floats, index: int) -> Floats:
         """Returns a parameter's part of the kernel, shape (m, n), where marks stand among them."""
@@ -108,11 +124,16 @@ class Surrogate:
 
     @cached_property
     def _weights(self) -> Floats:
+        return np.asarray(np.linalg.solve(self._kernel, self.scores), dtype=np.float64)
+
+    @cached_property
+    def _kernel(self) -> Floats:
+        """The kernel of the points, with their noise, shape (n, n)."""
         kernel = np.ones((len(self.points),) * 2)
         for column, choice, length in zip(self.points.T, self.is_choice, self.lengths, strict=True):
             kernel *= _kernel_part(column, column, choice, length)
         kernel[np.diag_indices_from(kernel)] += self.noises
-        return np.asarray(np.linalg.solve(kernel, self.scores), dtype=np.float64)
+        return kernel
 
 
 def fit_scales(

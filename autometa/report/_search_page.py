@@ -106,7 +106,8 @@ def _past(evidence: Evidence, figures: Mapping[str, Figure]) -> list[str]:
         picture_section(
             "What past studies had to do with it",
             " ".join(past_words(past)) + " Above: every trial's value at the first rung. Below: "
-            "how well the opinions of each past study are expected to rank the trials.",
+            "how well the opinions of each past study are expected to rank the trials; one below 0 "
+            "ranks them upside down, and is believed the other way round.",
             figures["trust"],
             "trust",
         )

@@ -10,11 +10,17 @@ from typing import Any, Protocol
 import numpy as np
 import optuna
 from lcbench import SPACE
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import create_trial
 
 from autometa.priors import PriorSampler, StudyPrior
+from autometa.priors._parameter import Parameter
 from autometa.priors._prediction import past_prediction
 from autometa.priors._trust import Trust
 
@@ -119,6 +125,15 @@ class _Trusting(PriorSampler):
         return Trust(expected, np.full(len(expected), 1 / max(len(expected), 1)))
 
 
+class _Upright(PriorSampler):
+    """Sources that rank the trials upside down have no say."""
+
+    def _trust(self, view: Any, history: Any) -> Trust:
+        trust = super()._trust(view, history)
+        weights = np.clip(trust.weights, 0.0, None)
+        return Trust(trust.expected, weights / max(float(weights.sum()), 1e-12), trust.kept)
+
+
 class _PastAlone(PriorSampler):
     """What the past proposes is not corrected by the target's own trials."""
 
@@ -168,6 +183,38 @@ def inverted(past: Past, _generator: np.random.Generator) -> Past:
 def half_inverted(past: Past, generator: np.random.Generator) -> Past:
     """Every other study is inverted."""
     return [*past[::2], *inverted(past[1::2], generator)]
+
+
+def mirrored(past: Past, generator: np.random.Generator) -> Past:
+    """Half of the parameters, the same for all studies, are told as far from their other end.
+
+    The studies agree with each other and are wrong, and the right way up is no better than upside
+    down: the worst that was thought of.
+    """
+    names = sorted(past[0].trials[0].params)
+    chosen = {names[place] for place in generator.permutation(len(names))[: len(names) // 2]}
+
+    def turned(name: str, value: Any, distribution: BaseDistribution) -> Any:
+        parameter = Parameter.of(name, distribution)
+        if name not in chosen:
+            return value
+        if isinstance(distribution, CategoricalDistribution):
+            return distribution.choices[-1 - distribution.choices.index(value)]
+        return parameter.value(1 - parameter.position(value))
+
+    found = []
+    for study in past:
+        changed = optuna.create_study(study_name=study.study_name, direction="maximize")
+        for trial in study.trials:
+            params = {
+                name: turned(name, value, trial.distributions[name])
+                for name, value in trial.params.items()
+            }
+            changed.add_trial(
+                create_trial(params=params, distributions=trial.distributions, value=trial.value)
+            )
+        found.append(changed)
+    return found
 
 
 def shuffled(past: Past, generator: np.random.Generator) -> Past:
@@ -246,12 +293,15 @@ ARMS: dict[str, Arm] = {
     "ours, no anchor": Arm(lambda *given: ours(*given, anchor=None)),
     "ours, no portfolio": Arm(lambda *given: ours(*given, entries=0)),
     "ours, trust fixed": Arm(lambda *given: ours(*given, kind=_Trusting)),
+    "ours, not turned over": Arm(lambda *given: ours(*given, kind=_Upright)),
     "ours, past alone": Arm(lambda *given: ours(*given, kind=_PastAlone)),
     "ours, no warranty": Arm(lambda *given: ours(*given, purse=1000)),
     "noise for a prior": Arm(ours, past=shuffled),
     "all inverted": Arm(ours, past=inverted),
+    "all inverted, not turned over": Arm(lambda *given: ours(*given, kind=_Upright), past=inverted),
     "all inverted, no warranty": Arm(lambda *given: ours(*given, purse=1000), past=inverted),
     "half inverted": Arm(ours, past=half_inverted),
+    "half of the parameters mirrored": Arm(ours, past=mirrored),
     "one source": Arm(ours, past=one),
     "one unrelated source": Arm(ours, past=one_unrelated),
     "four studies of the task itself": Arm(ours, own=4),

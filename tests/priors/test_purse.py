@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import numpy as np
 import optuna
 from hypothesis import given
 from hypothesis import strategies as st
@@ -117,8 +118,8 @@ def test_the_bound_holds_at_every_moment(
     assert final.lost + final.open <= size + final.won
 
 
-def _origins(sign: int, *, trials: int) -> list[str]:
-    """What led the trials of a study of x, or of -x, whose past liked the smallest x."""
+def _searched(sign: int, *, trials: int) -> list[FrozenTrial]:
+    """Returns the trials of a study of x, or of -x, whose past liked the smallest x."""
     from autometa.priors import PriorSampler, StudyPrior
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -129,19 +130,25 @@ def _origins(sign: int, *, trials: int) -> list[str]:
     )
     study = optuna.create_study(sampler=sampler)
     study.optimize(lambda trial: sign * trial.suggest_float("x", 0, 1), n_trials=trials)
-    return [trial.user_attrs[ORIGIN] for trial in study.trials]
+    return study.trials
 
 
-def test_a_prior_that_is_always_wrong_costs_two_trials_of_its_purse() -> None:
-    """A source that ranks the target backwards loses the portfolio, and is not believed later."""
-    origins = _origins(-1, trials=40)
+def _origins(trials: list[FrozenTrial]) -> list[str]:
+    return [trial.user_attrs[ORIGIN] for trial in trials]
 
-    assert origins[:3] == ["anchor", "portfolio 1", "portfolio 2"]
-    assert set(origins[3:]) == {"base"}
+
+def test_a_prior_that_is_upside_down_loses_two_trials_and_is_turned_over() -> None:
+    """Its portfolio ends early; what it leads later is the opposite of what it liked."""
+    trials = _searched(-1, trials=40)
+    later = [trial.params["x"] for trial in trials[3:] if trial.user_attrs[ORIGIN] == "prior"]
+
+    assert _origins(trials)[:3] == ["anchor", "portfolio 1", "portfolio 2"]
+    assert len(later) > 10
+    assert np.median(later) > 0.9
 
 
 def test_a_portfolio_goes_on_where_one_of_its_entries_has_won() -> None:
     """A source that agrees with the target tries all four entries."""
-    origins = _origins(1, trials=5)
+    trials = _searched(1, trials=5)
 
-    assert origins == ["anchor", *(f"portfolio {place}" for place in range(1, 5))]
+    assert _origins(trials) == ["anchor", *(f"portfolio {place}" for place in range(1, 5))]
