@@ -20,8 +20,9 @@ third let the past lead less where its wagers lose, for the sake of an inverted 
 clean choice, and the fourth has taken it back. The fourth turns sources over that rank the trials
 upside down, single ones and the past as a whole, and has proposals look at unknown places too
 (10 seeds: an inverted past +0.02 before and -0.19 with it, ours 0.08 and 0.04 after 32 trials, 5.5
-and 4.0 % of runs clearly worse than cold; how far they look was chosen with 20 further seeds). Since an inverted past is no longer the
-worst case, "half of the parameters mirrored" joins as one with the same target.
+and 4.0 % of runs clearly worse than cold; how far they look was chosen with 20 further seeds).
+Since an inverted past is no longer the worst case, "half of the parameters mirrored" joins with the
+same target; it is run on the report tasks for the first time.
 
 ``--check`` exits 1 where on the report tasks a target of ``targets`` is missed. A run that was cut
 off goes on where it was when ``--runs`` names the same file.
