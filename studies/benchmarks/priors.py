@@ -33,7 +33,7 @@ is as wide as the cost.
 ``--surface FILE`` runs the arms on the table of ``surface.py`` instead, every group leaving itself
 out; nothing was chosen there.
 
-    python studies/benchmarks/priors.py --studies FOLDER --check
+    python studies/benchmarks/priors.py --studies FOLDER --gp --check
     python studies/benchmarks/priors.py --studies FOLDER --few --seeds 30 --check
     python studies/benchmarks/priors.py --surface results/benchmarks/surface.parquet
 """
@@ -53,7 +53,7 @@ from benchmark_page import origin, publish
 from lcbench import DEVELOPMENT, REPORT, SPACE, Surrogate
 from optuna.samplers import GPSampler, TPESampler
 from prior_arms import ARMS, COLD, OF_LCBENCH, Arm, Problem
-from priors_page import COLD_ARM, MARKS, Found, arm_table, page, targets_of
+from priors_page import COLD_ARM, GP_ARM, MARKS, Found, arm_table, page, targets_of
 from surface_problem import Surface
 
 from autometa.atomic import write_atomically
@@ -76,7 +76,9 @@ def parse_arguments() -> argparse.Namespace:
     source.add_argument("--surface", type=Path, help="table of surface.py, in its place")
     parser.add_argument("--tasks", choices=["development", "report"], default="report")
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--gp", action="store_true", help="run Optuna's GPSampler too")
+    gp = parser.add_mutually_exclusive_group()
+    gp.add_argument("--gp", action="store_true", help="run Optuna's GPSampler too")
+    gp.add_argument("--gp-of", type=Path, help="take its row from the result of an earlier run")
     parser.add_argument("--runs", type=Path, help="keep single runs here, and go on from them")
     parser.add_argument("--few", action="store_true", help="run the most important arms alone")
     parser.add_argument("--quick", action="store_true", help="three development tasks, few arms")
@@ -280,7 +282,7 @@ def main() -> int:
     again = Arm(lambda past, problem, space, seed: TPESampler(seed=seed + 50_000_000))
     arms = dict(ARMS) | {_AGAIN: again}
     if options.gp:
-        arms["GPSampler"] = Arm(lambda past, problem, space, seed: GPSampler(seed=seed))
+        arms[GP_ARM] = Arm(lambda past, problem, space, seed: GPSampler(seed=seed))
     if options.surface is not None:
         return on_surface(arms, options)
     surrogate = Surrogate(options.studies)
@@ -291,6 +293,12 @@ def main() -> int:
         arms = {name: arms[name] for name in _FEW_ARMS}
     runs = all_runs(surrogate, arms, tasks, options)
     figures = summarised(runs, arms, tasks, options.seeds)
+    if options.gp_of is not None:
+        # It has no part of autometa, so that its searches stay what they were.
+        earlier = json.loads(options.gp_of.read_text())
+        if (earlier["tasks"], earlier["seeds"]) != (options.tasks, options.seeds):
+            raise SystemExit("--gp-of needs a result of the same tasks and seeds: use --gp")
+        figures[GP_ARM] = earlier["arms"][GP_ARM] | {"rank_at_8": None, "rank_at_32": None}
     times = timings(surrogate, tasks)
     targets = targets_of(figures, times, trials=TRIALS, purse=PURSE)
     found = {"tasks": options.tasks, "seeds": options.seeds, "arms": figures, "times": times}

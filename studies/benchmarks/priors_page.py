@@ -12,6 +12,8 @@ from lcbench import DEVELOPMENT, REPORT
 COLD_ARM = "TPE"
 """What the others are measured by."""
 
+GP_ARM = "GPSampler"
+
 MARKS = (1, 2, 4, 8, 16, 32)
 """Numbers of trials after which a regret is told."""
 
@@ -101,7 +103,8 @@ def page(
         "",
         origin("priors"),
         "",
-        f"LCBench's surrogate, {options.tasks} tasks ({count}), {options.seeds} seeds.",
+        f"LCBench's surrogate, {options.tasks} tasks ({count}), {options.seeds} seeds."
+        f"{' The row of GPSampler is of an earlier run.' if options.gp_of else ''}",
         "",
         *arm_table(figures),
         "",
@@ -121,7 +124,7 @@ def arm_table(figures: dict[str, Found]) -> list[str]:
         [
             name,
             *(f"{row['regret'][str(mark)]:.3f}" for mark in MARKS),
-            f"{row['rank_at_8']:.1f}",
+            "" if row["rank_at_8"] is None else f"{row['rank_at_8']:.1f}",
             str(row["reaches_cold_at_30"] or "never"),
             f"{row['against_cold_at_30']:+.3f} ({row['against_cold_interval'][0]:+.3f} to "
             f"{row['against_cold_interval'][1]:+.3f})",
