@@ -10,7 +10,8 @@ import numpy as np
 from autometa.priors._ranks import Floats, correlation
 
 LEAST_TRUST = 0.25
-"""Rank correlation below which a source has no say: by luck alone ten trials give as much."""
+"""Size of the rank correlation below which a source has no say: by luck alone ten trials give as
+much."""
 
 _PATIENCE = 6.0
 """Trials after which what was seen counts as much as what was expected."""

@@ -62,7 +62,7 @@ def trust(evidence: Evidence) -> Figure | None:
         )
     named = {source for trusts in past.trust.values() for source in trusts}
     last = past.trust[max(past.trust)] if past.trust else {}
-    for source in sorted(named, key=lambda source: -last.get(source, 0.0)):
+    for source in sorted(named, key=lambda source: -abs(last.get(source, 0.0))):
         numbers = [number for number, trusts in past.trust.items() if source in trusts]
         figure.add_scatter(
             x=numbers,

@@ -195,11 +195,11 @@ def mirrored(past: Past, generator: np.random.Generator) -> Past:
     chosen = {names[place] for place in generator.permutation(len(names))[: len(names) // 2]}
 
     def turned(name: str, value: Any, distribution: BaseDistribution) -> Any:
-        parameter = Parameter.of(name, distribution)
         if name not in chosen:
             return value
         if isinstance(distribution, CategoricalDistribution):
             return distribution.choices[-1 - distribution.choices.index(value)]
+        parameter = Parameter.of(name, distribution)
         return parameter.value(1 - parameter.position(value))
 
     found = []
