@@ -1,8 +1,8 @@
 """The warranty: prior-led trials are wagers from a small purse.
 
 A purse begins with P stakes. A prior-led trial takes one out. If it beats the median of the base
-trials that had finished by then, its stake comes back with one more, up to P; else it is lost.
-Without a stake nothing is prior-led.
+trials that had finished by then, its stake comes back with one more; else it is lost. Without a
+stake nothing is prior-led.
 
 So at any moment, over any number of workers and restarts,
 
@@ -101,9 +101,7 @@ def purse_of(
         if trial.state.is_finished() and counted(trial) and not is_wager(trial)
     )
     won = lost = waiting = 0
-    wealth = size
-    wagers = [trial for trial in trials if is_wager(trial)]
-    for trial in sorted(wagers, key=lambda trial: (_ended(trial), trial.number)):
+    for trial in filter(is_wager, trials):
         if trial.state == TrialState.FAIL and not counted(trial):
             continue  # its worker was lost; what repeats it is the wager
         if not trial.state.is_finished() or len(base) < compared:
@@ -113,9 +111,9 @@ def purse_of(
         rivals = sorted(before if len(before) >= compared else [k for _, k in base[:compared]])
         # Of an even number the better middle one: a tie of luck shall not pay.
         if keys.get(trial.number, _FAILED_KEY) < rivals[(len(rivals) - 1) // 2]:
-            won, wealth = won + 1, min(size, wealth + 1)
+            won += 1
         else:
-            lost, wealth = lost + 1, wealth - 1
+            lost += 1
     unmarked = sum(
         trial.state == TrialState.RUNNING
         and ORIGIN not in trial.user_attrs
@@ -123,8 +121,7 @@ def purse_of(
         for trial in trials
     )
     waiting += unmarked
-    # The second holds whatever the order in which results become visible.
-    stakes = min(wealth - waiting, size + won - lost - waiting)
+    stakes = size + won - lost - waiting
     return Purse(size=size, stakes=stakes, won=won, lost=lost, open=waiting)
 
 

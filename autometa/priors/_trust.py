@@ -9,11 +9,11 @@ import numpy as np
 
 from autometa.priors._ranks import Floats, correlation
 
-LEAST_TRUST = 0.25
-"""Size of the rank correlation below which a source has no say: by luck alone ten trials give as
-much."""
+LEAST_TRUST = 0.15
+"""Size of the expected rank correlation below which a source has no say: of one that nothing was
+expected of, ten trials give as much by luck alone."""
 
-_PATIENCE = 6.0
+_PATIENCE = 12.0
 """Trials after which what was seen counts as much as what was expected."""
 
 _INVERTED_BEFOREHAND = 0.05
@@ -21,10 +21,11 @@ _USUAL_CORRELATION = 0.4
 """How probable it is, before any trial, that the whole past is upside down, and how well the
 sources' common prediction is expected to rank the trials, or to rank them upside down."""
 
-_SLOPE = 2.0
-_MOST = 0.8
-"""From a trust of 0.4 on the past leads four of five trials at first: never all of them, because
-the base sampler is what its wagers are judged by."""
+_SLOPE = 4.0
+_MOST = 0.9
+"""From a trust of 0.225 on the past leads nine of ten trials at first: never all of them, because
+the base sampler is what its wagers are judged by. Noise makes correlations small, and the purse is
+what bounds the harm."""
 
 _FADE_TRIALS = 128.0
 """Trials after which it leads half as many."""
@@ -57,13 +58,13 @@ class Trust:
         return float(self.weights @ self.expected) * self.kept
 
     def share(self, count: int) -> float:
-        """Returns the probability with which the past leads a trial, between 0 and 0.8.
+        """Returns the probability with which the past leads a trial, between 0 and 0.9.
 
         Args:
             count: trials before it.
 
-        >>> Trust(expected=np.array([0.3]), weights=np.array([1.0])).share(128)
-        0.3
+        >>> Trust(expected=np.array([0.2]), weights=np.array([1.0])).share(128)
+        0.4
         """
         return min(_MOST, _SLOPE * self.total) / (1 + count / _FADE_TRIALS)
 

@@ -50,6 +50,16 @@ def test_a_losing_wager_costs_one_and_a_winning_one_earns_one() -> None:
     assert (won.stakes, won.won, won.lost) == (4, 1, 1)
 
 
+def test_what_was_won_is_kept() -> None:
+    """Three wagers won on top of four stakes may be lost again, and no more."""
+    base = _trial(0, "base", 1.0, 1)
+    won = [_trial(number, "prior", 0.5, 1 + number) for number in range(1, 4)]
+    lost = [_trial(number, "prior", 2.0, 1 + number) for number in range(4, 11)]
+
+    assert purse_of([base, *won], StudyDirection.MINIMIZE, size=4).stakes == 7
+    assert purse_of([base, *won, *lost], StudyDirection.MINIMIZE, size=4).stakes == 0
+
+
 def test_a_tie_with_the_base_is_lost() -> None:
     """What is only as good as the base trials has not earned its place."""
     trials = [_trial(0, "base", 1.0, 1), _trial(1, "prior", 1.0, 2)]
