@@ -10,7 +10,7 @@ So at any moment, over any number of workers and restarts,
 
 because a wager is only opened while that stays true, and closing one moves it from open to lost or
 to won. A prior that never helps costs at most P trials, and the search is then the base sampler's
-own.
+own. One that stops helping may also lose as many again as it has won.
 """
 
 from __future__ import annotations
