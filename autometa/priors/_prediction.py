@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
+from autometa.priors._history import History
 from autometa.priors._ranks import Floats
 from autometa.priors._surrogate import Surrogate
 from autometa.priors._trust import Trust, trust_in
@@ -31,23 +31,6 @@ difference to be seen."""
 _OPTIMISM = 3.0
 """So many standard deviations are taken off for what may be there: of 0 to 5 the best, as good as 2
 and 5."""
-
-
-@dataclass(frozen=True)
-class History:
-    """The target's trials, as far as a proposal needs them.
-
-    Attributes:
-        rows: positions of the n ranked trials, shape (n, D).
-        scores: their Gaussian ranks, lower is better, shape (n,).
-        reliability: 1 for complete trials, less for pruned ones, shape (n,).
-        running: positions of the trials that run, shape (r, D).
-    """
-
-    rows: Floats
-    scores: Floats
-    reliability: Floats
-    running: Floats
 
 
 def trust_of(view: View, history: History) -> Trust:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from autometa.priors._candidates import beside, drawn, is_conditional
-from autometa.priors._prediction import History, Predict
+from autometa.priors._history import History
+from autometa.priors._prediction import Predict
 from autometa.priors._view import View
 
 _DRAWN = 300

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,15 +13,14 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from autometa.errors import UserError
-from autometa.priors._learning import kept_places, reliability
+from autometa.priors._history import History, history_of, is_same
 from autometa.priors._parameter import Parameter
 from autometa.priors._portfolio import portfolio
-from autometa.priors._prediction import History, Predict, optimistic_prediction, trust_of
+from autometa.priors._prediction import Predict, optimistic_prediction, trust_of
 from autometa.priors._proposal import propose
 from autometa.priors._purse import (
     ANCHOR,
     BASE,
-    FIXED_PARAMS,
     PORTFOLIO,
     PRIOR,
     PURSE,
@@ -30,8 +28,6 @@ from autometa.priors._purse import (
     is_enqueued,
     purse_of,
 )
-from autometa.priors._ranks import gaussian_ranks, ranked_trials
-from autometa.priors._space import Space
 from autometa.priors._study_prior import StudyPrior
 from autometa.priors._trust import Trust
 from autometa.priors._view import View
@@ -191,7 +187,7 @@ class PriorSampler(BaseSampler):
         found = portfolio(self._view(self._space), size=self._entries)
         if place >= len(found):
             return _Decision()
-        if any(_is_same(found[place], other) for other in trials):
+        if any(is_same(found[place], other) for other in trials):
             return self._mixed(study, trials, purse)
         return _Decision(f"{PORTFOLIO} {place + 1}", found[place])
 
@@ -200,7 +196,7 @@ class PriorSampler(BaseSampler):
         view = self._view(self._space if self._space is not None else seen)
         if not view.translations:
             return _Decision()
-        history = _history(view.space, trials, study)
+        history = history_of(trials, study.direction, view.space)
         trust = self._trust(view, history)
         told = _told(view, trust)
         if purse.stakes <= 0 or self._generator.random() >= trust.share(len(trials)):
@@ -270,36 +266,6 @@ def _require_one_objective(study: Study) -> None:
             f"PriorSampler serves studies of one objective; got {len(study.directions)}: use its "
             "base sampler alone"
         )
-
-
-def _history(space: Space, trials: Sequence[FrozenTrial], study: Study) -> History:
-    ranked, keys = ranked_trials(trials, study.direction)
-    scores = gaussian_ranks(keys)
-    kept = kept_places(scores)
-    running = [trial for trial in trials if trial.state == TrialState.RUNNING and trial.params]
-    return History(
-        rows=space.positions([ranked[place].params for place in kept]),
-        scores=scores[kept],
-        reliability=np.array([reliability(ranked[place]) for place in kept]),
-        running=space.positions([trial.params for trial in running]),
-    )
-
-
-def _is_same(config: Mapping[str, Any], trial: FrozenTrial) -> bool:
-    """Tells whether a trial has tried a configuration already, or was enqueued to try it."""
-    given = trial.system_attrs.get(FIXED_PARAMS)
-    if given is None and not trial.state.is_finished():
-        return False  # not all of its parameters may be drawn yet
-    params = trial.params if given is None else given
-    return bool(params) and all(
-        name in config and _is_equal(config[name], value) for name, value in params.items()
-    )
-
-
-def _is_equal(one: Any, other: Any) -> bool:
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-9)
-    return bool(one == other)
 
 
 def _told(view: View, trust: Trust) -> dict[str, Any]:

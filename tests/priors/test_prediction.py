@@ -10,8 +10,8 @@ import pytest
 from optuna.distributions import BaseDistribution
 
 from autometa.priors import StudyPrior
+from autometa.priors._history import History
 from autometa.priors._prediction import (
-    History,
     optimistic_prediction,
     past_prediction,
     trust_of,
