@@ -297,6 +297,9 @@ ARMS: dict[str, Arm] = {
     "ours, past alone": Arm(lambda *given: ours(*given, kind=_PastAlone)),
     "ours, no warranty": Arm(lambda *given: ours(*given, purse=1000)),
     "noise for a prior": Arm(ours, past=shuffled),
+    "noise for a prior, past alone": Arm(
+        lambda *given: ours(*given, kind=_PastAlone), past=shuffled
+    ),
     "all inverted": Arm(ours, past=inverted),
     "all inverted, not turned over": Arm(lambda *given: ours(*given, kind=_Upright), past=inverted),
     "all inverted, no warranty": Arm(lambda *given: ours(*given, purse=1000), past=inverted),

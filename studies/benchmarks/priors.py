@@ -9,7 +9,9 @@ configurations in units of their distance from median to best, at most 3. Report
 mean regret is at most that of cold TPE after 30, the share of runs that end more than .1 worse than
 the cold run of the same seed, beside that share for a second cold run, and prior-led trials that
 earned nothing. For comparison one arm has four past studies of the task itself instead of those of
-others. Intervals are 95 % bootstrap ones over tasks. ``--tasks development`` is for choosing.
+others. "Noise for a prior" ends better than a cold search, for what the led trials learn from the
+study's own; "past alone" takes that away, and shall be no different from cold. Intervals are 95 %
+bootstrap ones over tasks. ``--tasks development`` is for choosing.
 
 The report tasks have been run six times: when nothing was left to choose, and after each of five
 changes that were chosen on the development tasks. The first lets a portfolio end after two lost
