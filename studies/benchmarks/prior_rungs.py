@@ -192,7 +192,7 @@ def main() -> int:
         )
         for name in ARMS
     }
-    goal = float(regrets[_COLD][..., -1].mean())
+    goal = float(regrets[_COLD].mean(axis=(0, 1))[-1])
     rows, figures = [], {}
     for name, found in regrets.items():
         curve = found.mean(axis=(0, 1))

@@ -193,7 +193,7 @@ def summarised(
     figures: dict[str, Found] = {}
     for place, name in enumerate(arms):
         found, cold = regrets[name], regrets[COLD.get(name, COLD_ARM)]
-        goal = float(cold[..., _REACHED_AT - 1].mean())
+        goal = float(cold.mean(axis=(0, 1))[_REACHED_AT - 1])
         behind = found[..., -1] - cold[..., -1]
         own = [runs[f"{name}/{task}/{seed}"] for task in tasks for seed in range(seeds)]
         curve = found.mean(axis=(0, 1))
