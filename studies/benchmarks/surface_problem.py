@@ -97,7 +97,11 @@ class Surface:
 
     def accuracy(self, task: str, configs: Sequence[Mapping[str, Any]]) -> np.ndarray[Any, Any]:
         """Returns the negative log-losses, shape (n,)."""
-        return np.asarray(self._models[task].predict(self._features(configs)))
+        trees = self._models[task].estimators_
+        rows = np.asarray(self._features(configs), np.float32)
+        # The forest's own predict says the same, and takes 15 times as long for a single row.
+        summed = sum((tree.tree_.predict(rows)[:, 0] for tree in trees), np.zeros(len(rows)))
+        return np.asarray(summed / len(trees))
 
     def regret(self, task: str, config: Mapping[str, Any]) -> float:
         """Returns how far a configuration is below the best of 3,000 random ones.
