@@ -76,8 +76,21 @@ def test_wagers_wait_for_a_base_trial() -> None:
     assert (purse.stakes, purse.open) == (0, 2)
 
 
+def test_a_lucky_base_trial_does_not_decide_alone() -> None:
+    """A lost wager is won as soon as it beats the median of the base trials there are by then."""
+    trials = [_trial(0, "base", 1.0, 1), _trial(1, "prior", 3.0, 2), _trial(2, "base", 5.0, 3)]
+
+    # Of two the better one is taken for the median.
+    assert purse_of(trials, StudyDirection.MINIMIZE, size=4).lost == 1
+    trials.append(_trial(3, "base", 4.0, 4))
+    assert purse_of(trials, StudyDirection.MINIMIZE, size=4).won == 1
+    # Once won it stays so.
+    trials += [_trial(number, "base", 0.0, 1 + number) for number in range(4, 9)]
+    assert purse_of(trials, StudyDirection.MINIMIZE, size=4).won == 1
+
+
 def test_a_later_base_trial_does_not_reopen_a_wager() -> None:
-    """A wager is judged by what had finished when it did."""
+    """What was won against the base trials of then is not lost against better ones."""
     trials = [_trial(0, "base", 5.0, 1), _trial(1, "prior", 3.0, 2), _trial(2, "base", 1.0, 3)]
 
     assert purse_of(trials, StudyDirection.MINIMIZE, size=1).won == 1
