@@ -34,7 +34,7 @@ PRIOR = "prior"
 BASE = "base"
 ANCHOR = "anchor"
 
-PURSE = 4
+PURSE = 6
 """Stakes that a purse begins with where nothing is said."""
 
 FIXED_PARAMS = "fixed_params"  # where Optuna keeps the parameters of an enqueued trial
@@ -52,8 +52,8 @@ class Purse:
         lost: those that have not yet, failed ones included.
         open: those that run, or wait for base trials to be compared with.
 
-    >>> Purse(size=4, stakes=3, won=1, lost=1, open=0).stakes
-    3
+    >>> Purse(size=6, stakes=4, won=1, lost=2, open=1).stakes
+    4
     """
 
     size: int
@@ -92,7 +92,7 @@ def purse_of(trials: Sequence[FrozenTrial], direction: StudyDirection, *, size: 
         size: stakes at the beginning.
 
     >>> purse_of([], StudyDirection.MINIMIZE, size=PURSE)
-    Purse(size=4, stakes=4, won=0, lost=0, open=0)
+    Purse(size=6, stakes=6, won=0, lost=0, open=0)
     """
     ranked, found = ranked_trials(trials, direction)
     keys = {trial.number: key for trial, key in zip(ranked, found, strict=True)}

@@ -70,9 +70,10 @@ class PriorSampler(BaseSampler):
     sampler's, unchanged.
 
     Warranty: prior-led trials are wagers from a purse of P stakes, see ``_purse``. At any moment,
-    over any number of workers and restarts, prior-led trials that are running or did not beat the
-    median of the base trials number at most P plus those that did. A prior that never helps costs
-    at most P trials of the search, whatever it says; the rest is the base sampler's own search.
+    over any number of workers and restarts, prior-led trials that are running or have not beaten
+    the running median of the base trials number at most P plus those that have. A prior that never
+    helps costs at most P trials of the search, whatever it says; the rest is the base sampler's own
+    search.
 
     Every sampled trial carries its origin (``autometa:origin``: ``anchor``, ``portfolio 1``,
     ``prior`` or ``base``) and, outside of the portfolio, the trust at that time

@@ -58,7 +58,7 @@ def past_words(past: Past) -> list[str]:
         f"It began with what {counted(len(past.sources), 'past study', 'past studies')} taught "
         f"({listed(names)}{f' and {more} more' if more > 0 else ''}), which led "
         f"{counted(len(past.led), 'trial', 'trials')}.",
-        f"Of these, {purse.won} did better than the median of the other trials until then and "
-        f"{purse.lost} did not{waiting}. Once {purse.size} more have been lost than won, the past "
+        f"Of these, {purse.won} have beaten the running median of the other trials and "
+        f"{purse.lost} have not{waiting}. Once {purse.size} more have been lost than won, the past "
         "proposes no more.",
     ]

@@ -69,7 +69,7 @@ from autometa.atomic import write_atomically
 from autometa.priors import PriorSampler, StudyPrior, purse_of
 
 TRIALS = 32
-PURSE = 4
+PURSE = 6
 _WORSE = 0.1
 _AGAIN = "TPE, another seed"
 _REACHED_AT = 30

@@ -82,8 +82,8 @@ def test_the_past_is_told_as_the_trials_have_it(evidence: Evidence, study: optun
     }
     page = report_html(evidence)
     assert f"what 1 past study taught (earlier), which led {len(led)} trials" in page
-    assert f"Of these, {past.purse.won} did better than the median" in page
-    assert f"and {past.purse.lost} did not" in page
+    assert f"Of these, {past.purse.won} have beaten the running median" in page
+    assert f"and {past.purse.lost} have not" in page
     assert ("cannot be told yet" in page) == (past.purse.open > 0)
 
 
