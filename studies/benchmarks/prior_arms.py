@@ -9,22 +9,30 @@ from typing import Any, Protocol
 
 import numpy as np
 import optuna
-from lcbench import SPACE
+from lcbench import DEVELOPMENT, REPORT, SPACE
 from optuna.distributions import (
     BaseDistribution,
-    CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
 )
 from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import create_trial
+from prior_pasts import (
+    Past,
+    fifty,
+    half_inverted,
+    inverted,
+    mirrored,
+    one,
+    one_unrelated,
+    rescaled,
+    shuffled,
+)
 
 from autometa.priors import PriorSampler, StudyPrior
-from autometa.priors._parameter import Parameter
 from autometa.priors._prediction import past_prediction
 from autometa.priors._trust import Trust
 
-Past = list[optuna.Study]
 Space = Mapping[str, BaseDistribution]
 
 
@@ -68,6 +76,7 @@ class Arm:
         space: what is searched.
         added: trials that are put into the study before; the search does not count them.
         own: past studies of the task itself, in place of those of others.
+        further: tasks whose past studies join those that a search is given.
     """
 
     sampler: Callable[[Past, Problem, Space, int], BaseSampler]
@@ -76,6 +85,7 @@ class Arm:
     space: Space | None = None
     added: Callable[[Past], list[optuna.trial.FrozenTrial]] = lambda _: []
     own: int = 0
+    further: Sequence[str] = ()
 
     def studies(
         self, problem: Problem, past: Mapping[str, optuna.Study], task: str, seed: int
@@ -86,7 +96,15 @@ class Arm:
                 problem.past_study(task, seed=_OWN_SEEDS + 10 * seed + index)
                 for index in range(self.own)
             ]
-        return [study for other, study in past.items() if other != task]
+        further = {
+            other: _past_study(problem, other, seed) for other in self.further if other not in past
+        }
+        return [study for other, study in (*past.items(), *further.items()) if other != task]
+
+
+@lru_cache(maxsize=64)
+def _past_study(problem: Problem, task: str, seed: int) -> optuna.Study:
+    return problem.past_study(task, seed=seed)
 
 
 def tpe(_past: Past, _problem: Problem, _space: Space, seed: int) -> BaseSampler:
@@ -157,103 +175,6 @@ class _SobolThenTpe(TPESampler):
         return sampler.sample_relative(study, trial, search_space)
 
 
-def told_again(
-    study: optuna.Study,
-    *,
-    values: Callable[[np.ndarray[Any, Any]], Sequence[float]],
-    direction: str = "maximize",
-) -> optuna.Study:
-    """Returns a study of the same trials with other values."""
-    changed = optuna.create_study(study_name=study.study_name, direction=direction)
-    found = values(np.array([trial.value for trial in study.trials]))
-    changed.add_trials(
-        [
-            create_trial(params=trial.params, distributions=trial.distributions, value=float(value))
-            for trial, value in zip(study.trials, found, strict=True)
-        ]
-    )
-    return changed
-
-
-def inverted(past: Past, _generator: np.random.Generator) -> Past:
-    """The best trials of every study are called its worst."""
-    return [told_again(study, values=lambda values: -values) for study in past]
-
-
-def half_inverted(past: Past, generator: np.random.Generator) -> Past:
-    """Every other study is inverted."""
-    return [*past[::2], *inverted(past[1::2], generator)]
-
-
-def mirrored(past: Past, generator: np.random.Generator) -> Past:
-    """Half of the parameters, the same for all studies, are told as far from their other end.
-
-    The studies agree with each other and are wrong, and the right way up is no better than upside
-    down: the worst that was thought of.
-    """
-    names = sorted(past[0].trials[0].params)
-    chosen = {names[place] for place in generator.permutation(len(names))[: len(names) // 2]}
-
-    def turned(name: str, value: Any, distribution: BaseDistribution) -> Any:
-        if name not in chosen:
-            return value
-        if isinstance(distribution, CategoricalDistribution):
-            return distribution.choices[-1 - distribution.choices.index(value)]
-        parameter = Parameter.of(name, distribution)
-        return parameter.value(1 - parameter.position(value))
-
-    found = []
-    for study in past:
-        changed = optuna.create_study(study_name=study.study_name, direction="maximize")
-        for trial in study.trials:
-            params = {
-                name: turned(name, value, trial.distributions[name])
-                for name, value in trial.params.items()
-            }
-            changed.add_trial(
-                create_trial(params=params, distributions=trial.distributions, value=trial.value)
-            )
-        found.append(changed)
-    return found
-
-
-def shuffled(past: Past, generator: np.random.Generator) -> Past:
-    """No study says anything: its values are shuffled among its trials."""
-    return [told_again(study, values=generator.permutation) for study in past]
-
-
-def one(past: Past, generator: np.random.Generator) -> Past:
-    """One study alone, any of them."""
-    return [past[int(generator.integers(len(past)))]]
-
-
-def one_unrelated(past: Past, generator: np.random.Generator) -> Past:
-    """One study alone, which says nothing."""
-    return shuffled(one(past, generator), generator)
-
-
-def rescaled(past: Past, _generator: np.random.Generator) -> Past:
-    """Losses of another size instead of accuracies."""
-    return [
-        told_again(study, values=lambda values: 1e4 * np.exp(-3 * values), direction="minimize")
-        for study in past
-    ]
-
-
-def fifty(past: Past, generator: np.random.Generator) -> Past:
-    """Fifty studies: those there are, and as many as are wanting with half of their trials."""
-    extra = []
-    while len(past) + len(extra) < 50:
-        study = past[int(generator.integers(len(past)))]
-        kept = generator.permutation(len(study.trials))[: len(study.trials) // 2]
-        part = optuna.create_study(
-            study_name=f"{study.study_name} part {len(extra)}", direction="maximize"
-        )
-        part.add_trials([study.trials[int(place)] for place in kept])
-        extra.append(part)
-    return [*past, *extra]
-
-
 def best_of_each(past: Past, _problem: Problem) -> list[dict[str, Any]]:
     """The luckiest configuration of every study."""
     return [study.best_params for study in past]
@@ -308,6 +229,7 @@ ARMS: dict[str, Arm] = {
     "one source": Arm(ours, past=one),
     "one unrelated source": Arm(ours, past=one_unrelated),
     "four studies of the task itself": Arm(ours, own=4),
+    "all 30 other tasks": Arm(ours, further=(*DEVELOPMENT, *REPORT)),
     "50 sources": Arm(ours, past=fifty),
     "other scale and direction": Arm(ours, past=rescaled),
     "shifted ranges": Arm(ours, space=SHIFTED),
@@ -320,11 +242,12 @@ ARMS: dict[str, Arm] = {
 
 OF_LCBENCH = frozenset(
     {
+        "all 30 other tasks",
         *("shifted ranges", "TPE, shifted ranges"),
         *("a parameter less", "TPE, a parameter less", "a parameter more"),
     }
 )
-"""Arms whose space is one of LCBench's."""
+"""Arms that are of LCBench's tasks or parameters."""
 
 COLD: dict[str, str] = {
     "shifted ranges": "TPE, shifted ranges",

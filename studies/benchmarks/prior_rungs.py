@@ -30,7 +30,7 @@ from benchmark_page import origin, publish, table
 from lcbench import DEFAULT, DEVELOPMENT, EPOCHS, NOISE, REPORT, SPACE, Surrogate
 from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from priors import first_at, interval
+from prior_figures import first_at, interval
 
 from autometa.atomic import write_atomically
 from autometa.priors import PriorSampler, StudyPrior

@@ -136,6 +136,18 @@ def page(
     ]
 
 
+def clearly_worse(row: Found) -> str:
+    """Returns the share of an arm's runs that end clearly worse than cold, with its interval.
+
+    The row of an earlier run may lack the interval.
+    """
+    told = f"{100 * row['clearly_worse']:.0f} %"
+    if "clearly_worse_interval" not in row:
+        return told
+    low, high = row["clearly_worse_interval"]
+    return f"{told} ({100 * low:.0f} to {100 * high:.0f})"
+
+
 def arm_table(figures: dict[str, Found]) -> list[str]:
     """Returns a table with a row for each arm."""
     rows = [
@@ -146,7 +158,7 @@ def arm_table(figures: dict[str, Found]) -> list[str]:
             str(row["reaches_cold_at_30"] or "never"),
             f"{row['against_cold_at_30']:+.3f} ({row['against_cold_interval'][0]:+.3f} to "
             f"{row['against_cold_interval'][1]:+.3f})",
-            f"{100 * row['clearly_worse']:.0f} %",
+            clearly_worse(row),
             f"{row['led']:.1f}",
         ]
         for name, row in figures.items()
