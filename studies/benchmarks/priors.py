@@ -260,7 +260,7 @@ def main() -> int:
     times = timings(surrogate, tasks)
     targets = targets_of(figures, times, trials=TRIALS, purse=PURSE)
     found = {"tasks": options.tasks, "seeds": options.seeds, "arms": figures, "times": times}
-    lines = page(figures, times, targets, options)
+    lines = page(figures, times, targets, options, len(tasks))
     name = "priors_few" if options.few else "priors"
     return publish(name, lines, found, targets, options)
 

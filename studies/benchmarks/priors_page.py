@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmark_page import Target, origin, table, target_table
-from lcbench import DEVELOPMENT, REPORT
 
 COLD_ARM = "TPE"
 """What the others are measured by."""
@@ -110,12 +109,15 @@ def indistinguishable(figures: dict[str, Found]) -> list[Target]:
 
 
 def page(
-    figures: dict[str, Found], times: Found, targets: Sequence[Target], options: argparse.Namespace
+    figures: dict[str, Found],
+    times: Found,
+    targets: Sequence[Target],
+    options: argparse.Namespace,
+    count: int,
 ) -> list[str]:
-    """Returns the lines of the page."""
+    """Returns the lines of the page about searches of so many tasks."""
     asks = times["ask_with_20_sources_of_1000"]
-    seconds = [[count, *(f"{value:.3f}" for value in row.values())] for count, row in asks.items()]
-    count = len(REPORT if options.tasks == "report" else DEVELOPMENT)
+    seconds = [[told, *(f"{value:.3f}" for value in row.values())] for told, row in asks.items()]
     return [
         f"# Warm starts from past studies{', few arms' if options.few else ''}",
         "",
