@@ -129,7 +129,7 @@ def purse_of(trials: Sequence[FrozenTrial], direction: StudyDirection, *, size: 
 def _lowest_bars(keys: Sequence[Key]) -> list[Key]:
     """Returns what a wager has to beat, by how many base trials had finished at its end.
 
-    It is the worst of the running medians from then on.
+    It is the worst of the running medians at that end and later: to beat any of them is enough.
 
     Args:
         keys: of the base trials, in the order of their ends; lower is better.
